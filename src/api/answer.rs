@@ -1,0 +1,104 @@
+//! Answers: what every one carries, and the shapes that Kudu's errors have (spec/kudu-webjobs 8.1).
+
+use axum::{
+    Extension,
+    body::Body,
+    extract::Request,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+
+use super::path::Sent;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-request-id");
+const ARR_LOG_ID: HeaderName = HeaderName::from_static("x-arr-log-id");
+
+/// Gives every answer its request id, and forbids browsers to guess what it is.
+pub async fn dress(request: Request, next: Next) -> Response {
+    let id = request_id(request.headers());
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// Answers for what is no route, and for methods that a route has not.
+pub async fn no_route(sent: Option<Extension<Sent>>) -> Response {
+    no_route_to(sent.as_deref())
+}
+
+/// The same, for a handler that finds out that it is none.
+pub fn no_route_to(sent: Option<&Sent>) -> Response {
+    let path = sent.map_or("", |Sent(path)| path);
+    json(StatusCode::NOT_FOUND, &format!("No route registered for '{path}'"))
+}
+
+/// An answer in JSON.
+pub fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    let body = serde_json::to_vec(value).expect("answers hold nothing that JSON cannot");
+    json_bytes(status, body)
+}
+
+/// An answer that is JSON already.
+pub fn json_bytes(status: StatusCode, body: Vec<u8>) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json; charset=utf-8")], body).into_response()
+}
+
+/// An answer without a body.
+pub fn empty(status: StatusCode) -> Response {
+    (status, Body::empty()).into_response()
+}
+
+/// An error that is a plain text.
+pub fn text(status: StatusCode, text: impl Into<String>) -> Response {
+    (status, text.into()).into_response()
+}
+
+/// An error that is a message in JSON.
+pub fn message(status: StatusCode, message: &str) -> Response {
+    json(status, &serde_json::json!({ "Message": message }))
+}
+
+/// Says in a response where what it is about lies.
+pub fn locate(response: &mut Response, link: &str) {
+    // A link that no header can carry is left out: the client asked with a host that is none.
+    if let Ok(link) = HeaderValue::from_str(link) {
+        response.headers_mut().insert(header::LOCATION, link);
+    }
+}
+
+/// The id that the request brings, or a new one.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let brought = headers.get(ARR_LOG_ID).or_else(|| headers.get(REQUEST_ID));
+    brought.cloned().unwrap_or_else(|| HeaderValue::from_str(&new_id()).expect("hexadecimal digits and dashes"))
+}
+
+/// Makes a random id in the form of a version 4 UUID. Without random numbers it is all zeroes: it only names a request.
+fn new_id() -> String {
+    let mut bytes = [0; 16];
+    let _ = getrandom::fill(&mut bytes);
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_id_is_echoed_or_new() {
+        let mut headers = HeaderMap::new();
+        let (first, second) = (request_id(&headers), request_id(&headers));
+        assert_ne!(first, second);
+        assert_eq!((first.len(), first.as_bytes()[14]), (36, b'4'));
+        headers.insert(REQUEST_ID, HeaderValue::from_static("mine"));
+        assert_eq!(request_id(&headers), "mine");
+        headers.insert(ARR_LOG_ID, HeaderValue::from_static("arr"));
+        assert_eq!(request_id(&headers), "arr");
+    }
+}

@@ -1,0 +1,57 @@
+//! Tags of answers: equal tags mean equal bytes, so that a client which has them need not get them again.
+
+use axum::{
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::Response,
+};
+use serde::Serialize;
+
+use super::answer;
+
+/// Answers with JSON and its tag, or with 304 when the client has it already.
+pub fn json(headers: &HeaderMap, value: &impl Serialize) -> Response {
+    let body = serde_json::to_vec(value).expect("answers hold nothing that JSON cannot");
+    let tag = format!("\"{}\"", &blake3::hash(&body).to_hex()[..32]);
+    let mut response = match has(headers, &tag) {
+        true => answer::empty(StatusCode::NOT_MODIFIED),
+        false => answer::json_bytes(StatusCode::OK, body),
+    };
+    response.headers_mut().insert(header::ETAG, value_of(&tag));
+    response
+}
+
+/// Tells whether a client says that it has what the tag stands for.
+pub fn has(headers: &HeaderMap, tag: &str) -> bool {
+    let lists = headers.get_all(header::IF_NONE_MATCH).into_iter().filter_map(|value| value.to_str().ok());
+    let mut tags = lists.flat_map(|list| list.split(',')).map(str::trim);
+    tags.any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
+}
+
+/// Turns a tag into a header's value.
+pub fn value_of(tag: &str) -> HeaderValue {
+    HeaderValue::from_str(tag).expect("a tag is made of digits and quotes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_has_it_gets_no_body() {
+        let first = json(&HeaderMap::new(), &[1, 2]);
+        let tag = first.headers()[header::ETAG].clone();
+        assert_eq!(first.status(), StatusCode::OK);
+        for (sent, status) in [
+            (tag.to_str().expect("digits").to_owned(), 304),
+            (format!("\"x\", W/{}", tag.to_str().expect("digits")), 304),
+            ("*".to_owned(), 304),
+            ("\"x\"".to_owned(), 200),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::IF_NONE_MATCH, sent.parse().expect("a value"));
+            let answer = json(&headers, &[1, 2]);
+            assert_eq!((answer.status().as_u16(), &answer.headers()[header::ETAG]), (status, &tag), "{sent}");
+            assert_eq!(json(&headers, &[3]).status().as_u16(), if sent == "*" { 304 } else { 200 });
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Links in answers: where this host is reached, and what lies where below it.
+
+use std::convert::Infallible;
+
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, header, request::Parts, uri::Authority},
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::Api;
+use crate::model::{
+    config::Config,
+    id::{JobId, RunId},
+};
+
+/// What is escaped in a part of a path: everything but RFC 3986's unreserved characters, parentheses and a few more.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'!')
+    .remove(b'\'')
+    .remove(b',')
+    .remove(b'@');
+
+/// Makes links for one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Links {
+    base: String,
+}
+
+impl Links {
+    /// Takes the address from the configuration, or else from the request: its `Host`, or its target's authority.
+    pub fn new(config: &Config, headers: &HeaderMap, target: Option<&Authority>) -> Self {
+        let named = headers.get(header::HOST).and_then(|value| Authority::try_from(value.as_bytes()).ok());
+        // What stands before an `@` would be a login, which belongs into no link.
+        let host = named.as_ref().or(target).filter(|host| !host.as_str().contains('@'));
+        let own = || match host {
+            Some(host) => format!("http://{host}"),
+            None => format!("http://{}", config.listen),
+        };
+        Self { base: config.public_url.clone().unwrap_or_else(own) }
+    }
+
+    /// Links to a job of Kudu's API.
+    pub fn job(&self, job: &JobId) -> String {
+        format!("{}/api/{}webjobs/{}", self.base, job.kind, escape(job.name.as_str()))
+    }
+
+    /// Links to all runs of a job.
+    pub fn history(&self, job: &JobId) -> String {
+        format!("{}/history", self.job(job))
+    }
+
+    /// Links to one run.
+    pub fn run(&self, job: &JobId, run: RunId) -> String {
+        format!("{}/history/{run}", self.job(job))
+    }
+
+    /// Links to the page that Kudu's dashboard has of a job.
+    pub fn page(&self, job: &JobId) -> String {
+        format!("{}/azurejobs/#/jobs/{}/{}", self.base, job.kind, escape(job.name.as_str()))
+    }
+
+    /// Links to a file in a job's data folder, by Kudu's older path.
+    pub fn data(&self, job: &JobId, file: &str) -> String {
+        format!("{}/vfs/data/jobs/{}/{}/{file}", self.base, job.kind, escape(job.name.as_str()))
+    }
+
+    /// Links to a run in our own API.
+    pub fn own_run(&self, job: &JobId, run: RunId) -> String {
+        format!("{}/api/v1/jobs/{}/{}/runs/{run}", self.base, job.kind, escape(job.name.as_str()))
+    }
+
+    /// Links to a path below the files.
+    pub fn file(&self, path: &str) -> String {
+        let parts: Vec<String> = path.split('/').map(escape).collect();
+        format!("{}/api/vfs/{}", self.base, parts.join("/"))
+    }
+}
+
+impl FromRequestParts<Api> for Links {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Infallible> {
+        Ok(Self::new(api.handle.config(), &parts.headers, parts.extensions.get::<Authority>()))
+    }
+}
+
+/// Escapes one part of a path.
+pub fn escape(part: &str) -> String {
+    utf8_percent_encode(part, ESCAPED).to_string()
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use crate::model::id::{JobKind, JobName};
+
+    /// Links as they are in the written examples.
+    pub fn example() -> Links {
+        Links { base: "https://site.scm.example".to_owned() }
+    }
+
+    #[test]
+    fn names_are_escaped_in_links() {
+        let job = |name| JobId { kind: JobKind::Triggered, name: JobName::parse(name).expect("a name") };
+        for (name, link) in [
+            ("nightly", "https://site.scm.example/api/triggeredwebjobs/nightly"),
+            ("daas(sitepinger)", "https://site.scm.example/api/triggeredwebjobs/daas(sitepinger)"),
+            ("a b?#%ü", "https://site.scm.example/api/triggeredwebjobs/a%20b%3F%23%25%C3%BC"),
+        ] {
+            assert_eq!(example().job(&job(name)), link);
+        }
+    }
+}

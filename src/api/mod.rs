@@ -1,0 +1,111 @@
+//! HTTP over a running host: Kudu's routes of WebJobs, our own below `/api/v1`, and the files of jobs and logs.
+//!
+//! ```text
+//!  connection ── server ── path: one spelling ── answer: request id ── login ── kudu | v1 | vfs ── HostHandle, View
+//! ```
+//!
+//! A GET shows the view or a range of a log; a POST is a command to the host and its reply. Nothing here decides
+//! anything about jobs, and no state of a job is read from disk. Nobody is served without credentials.
+
+mod answer;
+mod etag;
+mod job_path;
+mod kudu;
+mod links;
+mod login;
+mod path;
+mod problem;
+mod query;
+#[cfg(test)]
+mod sample;
+mod server;
+mod uploads;
+mod v1;
+mod vfs;
+pub mod wire;
+
+use std::{panic, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+    middleware,
+};
+use tokio::{sync::watch, task};
+use tower::util::MapRequest;
+use tower_http::timeout::RequestBodyTimeoutLayer;
+
+pub use self::server::serve;
+use crate::{host::handle::HostHandle, store::credentials::Credentials};
+
+/// Connections at once; further ones wait in the system's queue.
+pub const CONNECTIONS_MAX: usize = 1024;
+
+/// Time for the head of a request, and of a connection without one; the connection is closed then.
+pub const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Time between two pieces of a request's body; the request fails then.
+pub const BODY_PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// Bytes of a request's body, uploads aside; more is answered with 413.
+pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes of an upload; more is answered with 413.
+pub const UPLOAD_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+
+/// Time that requests on their way have once the host stops.
+pub const STOP_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// What every handler knows.
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// The host.
+    handle: HostHandle,
+    credentials: Arc<Credentials>,
+    /// Becomes true when the host stops: streams without an end of their own end then.
+    stopping: watch::Receiver<bool>,
+}
+
+impl Api {
+    /// Makes the API of a host; `stopping` becomes true when it is to end its streams.
+    pub fn new(handle: HostHandle, credentials: Credentials, stopping: watch::Receiver<bool>) -> Self {
+        Self { handle, credentials: Arc::new(credentials), stopping }
+    }
+
+    /// Waits until the host stops.
+    async fn stopped(&self) {
+        // A sender that is gone means the same.
+        let _ = self.stopping.clone().wait_for(|stopping| *stopping).await;
+    }
+}
+
+/// Does what may wait for the disk where it keeps nobody waiting.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => panic::resume_unwind(panic),
+            Err(error) => unreachable!("work that has begun is never cancelled: {error}"),
+        },
+    }
+}
+
+/// Returns all routes, with what stands before them, as they are served.
+pub fn service(api: Api) -> MapRequest<Router, fn(Request) -> Request> {
+    MapRequest::new(router(api), path::respell as fn(Request) -> Request)
+}
+
+fn router(api: Api) -> Router {
+    let routes = Router::new().merge(kudu::routes()).merge(v1::routes()).merge(vfs::routes());
+    routes
+        .fallback(answer::no_route)
+        .method_not_allowed_fallback(answer::no_route)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE_MAX))
+        .layer(middleware::from_fn_with_state(api.clone(), login::check))
+        .layer(middleware::from_fn(answer::dress))
+        .with_state(api)
+}
+
+#[cfg(test)]
+mod tests;

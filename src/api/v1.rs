@@ -1,0 +1,271 @@
+//! Our own routes, below `/api/v1`: what Kudu never had. Shapes in `wire`, errors in `problem`.
+
+mod log;
+mod show;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{Path, RawQuery, State},
+    http::StatusCode,
+    response::Response,
+    routing::{get, post},
+};
+
+use super::{
+    Api, answer,
+    job_path::{JobPath, Who},
+    links::Links,
+    problem::{Answer, Problem},
+    query::Params,
+    wire::{JobWire, OccurrencesWire, PhaseWire, RunRequest, RunsWire},
+};
+use crate::{
+    host::{
+        handle::{RunFilter, Ticket},
+        view::JobView,
+    },
+    model::{
+        args,
+        id::{JobId, JobKind, JobName, RunId},
+        run::{RunPhase, RunRecord, Trigger},
+        time::Wall,
+    },
+};
+
+/// Longest time that an answer waits for the end of a run.
+const WAIT_MAX: Duration = Duration::from_secs(300);
+
+/// Most items that a list shows, and how many when nothing is said.
+const ITEMS_MAX: usize = 1000;
+const ITEMS: usize = 50;
+
+/// Returns the routes.
+pub fn routes() -> Router<Api> {
+    let job = "/api/v1/jobs/{kind}/{name}";
+    Router::new()
+        .route("/api/v1/jobs", get(jobs))
+        .route("/api/v1/runs", get(runs))
+        .route("/api/v1/refresh", post(refresh))
+        .route(job, get(one))
+        .route(&format!("{job}/runs"), get(runs_of_one).post(run))
+        .route(&format!("{job}/runs/{{run}}"), get(run_one))
+        .route(&format!("{job}/runs/{{run}}/cancel"), post(cancel))
+        .route(&format!("{job}/start"), post(start))
+        .route(&format!("{job}/stop"), post(stop))
+        .route(&format!("{job}/restart"), post(restart))
+        .route(&format!("{job}/next"), get(next))
+        .route(&format!("{job}/occurrences"), get(occurrences))
+        .route(&format!("{job}/log"), get(log::log))
+}
+
+async fn jobs(State(api): State<Api>) -> Response {
+    let now = api.handle.now();
+    let jobs: Vec<JobWire> = api.handle.view().jobs().iter().map(|job| show::job(job, now)).collect();
+    answer::json(StatusCode::OK, &jobs)
+}
+
+async fn one(State(api): State<Api>, Path(path): Path<JobPath>) -> Answer {
+    Ok(answer::json(StatusCode::OK, &show::job(&*view(&api, &path)?, api.handle.now())))
+}
+
+fn find(api: &Api, path: &JobPath) -> Result<JobId, Problem> {
+    path.find(api).ok_or_else(|| Problem::no_job(&format!("{}/{}", path.kind, path.name)))
+}
+
+fn view(api: &Api, path: &JobPath) -> Result<Arc<JobView>, Problem> {
+    path.view(api).ok_or_else(|| Problem::no_job(&format!("{}/{}", path.kind, path.name)))
+}
+
+fn run_id(job: &JobId, path: &JobPath) -> Result<RunId, Problem> {
+    RunId::parse(&path.run).map_err(|_| Problem::no_run(&job.to_string(), &path.run))
+}
+
+/// `?limit=N`, within its bounds.
+fn limit(params: &Params, name: &str) -> Result<usize, Problem> {
+    let given = params.value(name, "a number of items")?;
+    Ok(given.unwrap_or(ITEMS).min(ITEMS_MAX))
+}
+
+async fn run(State(api): State<Api>, Path(path): Path<JobPath>, Who(who): Who, links: Links, body: Bytes) -> Answer {
+    let job = find(&api, &path)?;
+    if job.kind == JobKind::Continuous {
+        let detail = format!("job `{job}` is kept running; only triggered jobs run on request. Start or restart it");
+        return Err(Problem::invalid(detail));
+    }
+    let request = match body.trim_ascii().is_empty() {
+        true => RunRequest::default(),
+        false => serde_json::from_slice(&body)
+            .map_err(|error| Problem::invalid(format!("the body must be `{{\"args\": [\"…\"]}}` or empty: {error}")))?,
+    };
+    let arguments = request.args.map(|list| args::join(&list));
+    let ticket = api.handle.run(job.clone(), arguments.clone(), who.clone()).await?;
+    let record = api.handle.record(&job, ticket.run).await;
+    let record = record.unwrap_or_else(|| accepted(&api, &job, ticket, arguments, who));
+    let mut response = answer::json(StatusCode::ACCEPTED, &show::run(&record, api.handle.now()));
+    answer::locate(&mut response, &links.own_run(&job, ticket.run));
+    Ok(response)
+}
+
+/// A run that waits for its turn and has no record yet.
+fn accepted(api: &Api, job: &JobId, ticket: Ticket, arguments: Option<String>, user_agent: String) -> RunRecord {
+    RunRecord {
+        id: ticket.run,
+        job: job.clone(),
+        copy: 0,
+        instance: api.handle.config().instance.clone(),
+        trigger: Trigger::Api { user_agent },
+        attempt: 1,
+        arguments,
+        phase: RunPhase::Initializing,
+        started: api.handle.now(),
+        ended: None,
+        duration_ms: None,
+        exit: None,
+        reason: None,
+        content: None,
+        pid: None,
+        log: None,
+    }
+}
+
+async fn runs(State(api): State<Api>, RawQuery(query): RawQuery) -> Answer {
+    let params = Params::parse(query.as_deref());
+    match params.get("job").filter(|text| !text.is_empty()) {
+        Some(text) => {
+            let (kind, name) = text.split_once('/').unwrap_or(("", text));
+            let path = JobPath { kind: kind.to_owned(), name: name.to_owned(), run: String::new() };
+            list_runs(&api, vec![find(&api, &path)?], &params).await
+        }
+        None => {
+            let jobs = api.handle.view().jobs().iter().map(|job| job.found.id.clone()).collect();
+            list_runs(&api, jobs, &params).await
+        }
+    }
+}
+
+async fn runs_of_one(State(api): State<Api>, Path(path): Path<JobPath>, RawQuery(query): RawQuery) -> Answer {
+    list_runs(&api, vec![find(&api, &path)?], &Params::parse(query.as_deref())).await
+}
+
+async fn list_runs(api: &Api, jobs: Vec<JobId>, params: &Params) -> Answer {
+    let limit = limit(params, "limit")?;
+    let since = params.value("since", "a moment such as 2026-02-28T12:00:00Z")?;
+    let filter = RunFilter { failed: params.flag("failed")?, since, limit: Some(limit) };
+    let mut found = Vec::new();
+    for job in jobs {
+        found.extend(api.handle.history(&job, filter.clone()).await?);
+    }
+    found.sort_by(|a, b| (b.started, b.id, &a.job).cmp(&(a.started, a.id, &b.job)));
+    let now = api.handle.now();
+    let runs = found.iter().take(limit).map(|record| show::run(record, now)).collect();
+    Ok(answer::json(StatusCode::OK, &RunsWire { runs }))
+}
+
+async fn run_one(State(api): State<Api>, Path(path): Path<JobPath>, RawQuery(query): RawQuery) -> Answer {
+    let job = find(&api, &path)?;
+    let run = run_id(&job, &path)?;
+    let wait = Params::parse(query.as_deref()).seconds("wait", WAIT_MAX)?.unwrap_or_default();
+    // Subscribed before the first look, so that no change is missed between a look and the wait for the next.
+    let mut changes = api.handle.view().changes();
+    let deadline = tokio::time::sleep(wait);
+    tokio::pin!(deadline);
+    loop {
+        let record = api.handle.record(&job, run).await;
+        let record = record.ok_or_else(|| Problem::no_run(&job.to_string(), &path.run))?;
+        let shown = show::run(&record, api.handle.now());
+        if shown.phase == PhaseWire::Ended || wait.is_zero() {
+            return Ok(answer::json(StatusCode::OK, &shown));
+        }
+        tokio::select! {
+            biased;
+            // All arms are cancel-safe: nothing is taken from any of them but the news that there is some.
+            () = api.stopped() => return Ok(answer::json(StatusCode::OK, &shown)),
+            () = &mut deadline => return Ok(answer::json(StatusCode::OK, &shown)),
+            () = changed(&api, &job, run, &mut changes) => {}
+        }
+    }
+}
+
+/// Waits until the view shows a run otherwise than as one on its way.
+async fn changed(api: &Api, job: &JobId, run: RunId, changes: &mut tokio::sync::watch::Receiver<u64>) {
+    let is_active = || {
+        let view = api.handle.view().job(job);
+        view.is_some_and(|view| view.active.iter().any(|active| active.id == run))
+    };
+    let was_active = is_active();
+    // Where it is not on its way here, another host runs it: then every change is a reason to look.
+    while changes.changed().await.is_ok() {
+        if !was_active || !is_active() {
+            return;
+        }
+    }
+    std::future::pending::<()>().await;
+}
+
+async fn cancel(State(api): State<Api>, Path(path): Path<JobPath>, Who(who): Who) -> Answer {
+    let job = find(&api, &path)?;
+    let run = run_id(&job, &path)?;
+    api.handle.cancel(job.clone(), run, who).await?;
+    match api.handle.record(&job, run).await {
+        Some(record) => Ok(answer::json(StatusCode::ACCEPTED, &show::run(&record, api.handle.now()))),
+        None => Err(Problem::no_run(&job.to_string(), &path.run)),
+    }
+}
+
+async fn start(State(api): State<Api>, Path(path): Path<JobPath>, Who(who): Who) -> Answer {
+    let job = find(&api, &path)?;
+    api.handle.start(job, who).await?;
+    accepted_wish(&api, &path)
+}
+
+async fn stop(State(api): State<Api>, Path(path): Path<JobPath>, Who(who): Who) -> Answer {
+    let job = find(&api, &path)?;
+    api.handle.stop(job, who).await?;
+    accepted_wish(&api, &path)
+}
+
+async fn restart(State(api): State<Api>, Path(path): Path<JobPath>, Who(who): Who) -> Answer {
+    let job = find(&api, &path)?;
+    api.handle.restart(job, who).await?;
+    accepted_wish(&api, &path)
+}
+
+/// The job as it is once it has heard of the wish.
+fn accepted_wish(api: &Api, path: &JobPath) -> Answer {
+    Ok(answer::json(StatusCode::ACCEPTED, &show::job(&*view(api, path)?, api.handle.now())))
+}
+
+async fn next(State(api): State<Api>, Path(path): Path<JobPath>, RawQuery(query): RawQuery) -> Answer {
+    let job = find(&api, &path)?;
+    let params = Params::parse(query.as_deref());
+    let from: Option<Wall> = params.value("from", "a moment such as 2026-02-28T12:00:00Z")?;
+    let coming = api.handle.next(&job, from, limit(&params, "count")?)?;
+    let shown: Vec<_> = coming.into_iter().map(|one| show::coming(&job, one)).collect();
+    Ok(answer::json(StatusCode::OK, &shown))
+}
+
+async fn occurrences(State(api): State<Api>, Path(path): Path<JobPath>, RawQuery(query): RawQuery) -> Answer {
+    let job = find(&api, &path)?;
+    let limit = limit(&Params::parse(query.as_deref()), "limit")?;
+    let occurrences = api.handle.occurrences(&job, limit).await?;
+    Ok(answer::json(StatusCode::OK, &OccurrencesWire { occurrences }))
+}
+
+/// Reads folders again: one job's with `?job=kind/name`, else all. A job that is not known yet may be named.
+async fn refresh(State(api): State<Api>, RawQuery(query): RawQuery) -> Answer {
+    let params = Params::parse(query.as_deref());
+    let job = match params.get("job").filter(|text| !text.is_empty()) {
+        Some(text) => Some(job_id(text).ok_or_else(|| Problem::invalid(format!("`{text}` is not `kind/name`")))?),
+        None => None,
+    };
+    api.handle.refresh(job).await?;
+    Ok(answer::empty(StatusCode::NO_CONTENT))
+}
+
+fn job_id(text: &str) -> Option<JobId> {
+    let (kind, name) = text.split_once('/')?;
+    Some(JobId { kind: kind.parse().ok()?, name: JobName::parse(name).ok()? })
+}

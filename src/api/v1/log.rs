@@ -1,0 +1,254 @@
+//! Lines of a log, as they lie on disk, and as they come: `GET …/log`.
+//!
+//! With `run` the lines of that run. Else a continuous job's whole log, or the log of a triggered job's newest run; who
+//! follows goes on to the next run when it begins. A stream ends with its run, with the host, or when its reader goes.
+
+mod tail;
+
+use std::{io, path::PathBuf, time::Duration};
+
+use axum::{
+    body::Body,
+    extract::{Path, RawQuery, State},
+    http::{HeaderName, HeaderValue, header},
+    response::Response,
+};
+use bytes::Bytes;
+use futures_util::stream;
+use tokio::{sync::watch, time};
+
+use self::tail::{Tail, Wanted};
+use super::{Answer, Api, JobPath, Params, Problem, find};
+use crate::{
+    api::blocking,
+    host::view::LiveLog,
+    model::{
+        id::{JobId, JobKind, RunId},
+        run::{LogSpan, RunPhase, RunRecord},
+    },
+    store::{
+        layout::JOB_LOG,
+        log::{LogName, LogView},
+    },
+};
+
+/// Offset in the log of the first line of an answer.
+const OFFSET: HeaderName = HeaderName::from_static("x-log-offset");
+
+/// Time between looks at a log that another host writes, which nothing reports.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// Answers with lines of a log.
+pub async fn log(State(api): State<Api>, Path(path): Path<JobPath>, RawQuery(query): RawQuery) -> Answer {
+    let job = find(&api, &path)?;
+    let params = Params::parse(query.as_deref());
+    let wanted = Wanted {
+        lines: params.value("lines", "a number of lines")?,
+        since: params.value("since", "a moment such as 2026-02-28T12:00:00Z")?,
+        offset: params.value("offset", "a number of bytes")?,
+        stderr: params.flag("stderr")?,
+    };
+    let follows = params.flag("follow")?;
+    let changes = api.handle.view().changes();
+    let subject = match params.get("run").filter(|text| !text.is_empty()) {
+        Some(text) => {
+            let missing = || Problem::no_run(&job.to_string(), text);
+            let run = RunId::parse(text).map_err(|_| missing())?;
+            Subject::Run(api.handle.record(&job, run).await.ok_or_else(missing)?.id)
+        }
+        None if job.kind == JobKind::Continuous => Subject::Job,
+        None => Subject::Newest,
+    };
+    let failed = |error: io::Error| Problem::failed(format!("the log of job `{job}` cannot be read: {error}"));
+    let mut stream = LogStream { api, job: job.clone(), subject, follows, changes, reading: None };
+    stream.open(&wanted).await.map_err(failed)?;
+    let first = stream.reading.as_ref().map_or(0, |reading| reading.tail.first());
+    let lines = stream::try_unfold(stream, |mut stream| async move {
+        let piece = stream.next().await?;
+        Ok::<_, io::Error>(piece.map(|piece| (piece, stream)))
+    });
+    let mut response = Response::new(Body::from_stream(lines));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(OFFSET, HeaderValue::from(first));
+    Ok(response)
+}
+
+/// Whose lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Subject {
+    /// A continuous job's.
+    Job,
+    /// One run's.
+    Run(RunId),
+    /// A triggered job's newest run's, and so on.
+    Newest,
+}
+
+/// Lines on their way to one reader.
+struct LogStream {
+    api: Api,
+    job: JobId,
+    subject: Subject,
+    follows: bool,
+    changes: watch::Receiver<u64>,
+    /// What is read now; nothing while a triggered job has no run yet.
+    reading: Option<Reading>,
+}
+
+struct Reading {
+    run: Option<RunId>,
+    tail: Tail,
+    /// Nothing more comes.
+    is_over: bool,
+    grown: Option<watch::Receiver<u64>>,
+}
+
+impl LogStream {
+    /// Opens what is to be read first, or next.
+    async fn open(&mut self, wanted: &Wanted) -> io::Result<()> {
+        let run = match self.subject {
+            Subject::Job => None,
+            Subject::Run(run) => Some(run),
+            Subject::Newest => match self.newest() {
+                Some(run) => Some(run),
+                None => return Ok(()),
+            },
+        };
+        let record = match run {
+            Some(run) => self.api.handle.record(&self.job, run).await,
+            None => None,
+        };
+        let live = self.api.handle.live_log(&self.job, run);
+        let span = record.as_ref().and_then(|record| record.log.clone());
+        let (folder, name) = self.place(run, span.as_ref(), live.as_ref());
+        // A life of a continuous job that has printed nothing yet: its lines will come after all others.
+        let before = if run.is_some() && self.job.kind == JobKind::Continuous { u64::MAX } else { 0 };
+        let (start, end) = span.map_or((before, None), |span| (span.start, span.end));
+        let is_over = !self.follows || record.as_ref().is_some_and(has_ended);
+        let wanted = wanted.clone();
+        let tail = blocking(move || {
+            let view = LogView::open(&folder, &name)?;
+            let end = if is_over { Some(end.unwrap_or(view.end())) } else { None };
+            Tail::open(view, start, end, &wanted)
+        });
+        let grown = live.map(|live| live.grown);
+        self.reading = Some(Reading { run, tail: tail.await?, is_over, grown });
+        Ok(())
+    }
+
+    fn newest(&self) -> Option<RunId> {
+        self.api.handle.view().job(&self.job)?.latest.as_ref().map(|run| run.id)
+    }
+
+    fn place(&self, run: Option<RunId>, span: Option<&LogSpan>, live: Option<&LiveLog>) -> (PathBuf, LogName) {
+        let layout = self.api.handle.layout();
+        let (folder, name) = match run {
+            Some(run) => layout.run_log(&self.job, run),
+            None => (layout.job(&self.job), JOB_LOG),
+        };
+        let name = match (span, live) {
+            (Some(span), _) => LogName::new(span.name.as_deref().unwrap_or(name)),
+            (None, Some(live)) => live.name.clone(),
+            (None, None) => LogName::new(name),
+        };
+        (folder, name)
+    }
+
+    /// Returns the next lines; `None` when there will be no more.
+    async fn next(&mut self) -> io::Result<Option<Bytes>> {
+        loop {
+            if let Some(lines) = self.read().await? {
+                if lines.is_empty() {
+                    continue;
+                }
+                return Ok(Some(lines.into()));
+            }
+            let is_over = self.reading.as_ref().is_none_or(|reading| reading.is_over);
+            match is_over {
+                true if self.follows && self.subject == Subject::Newest => {
+                    if self.newest() != self.reading.as_ref().and_then(|reading| reading.run) {
+                        self.open(&Wanted::default()).await?;
+                        continue;
+                    }
+                }
+                true => return Ok(None),
+                false if self.note_end().await? => continue,
+                false => {}
+            }
+            if !self.wait().await {
+                return Ok(None);
+            }
+        }
+    }
+
+    async fn read(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let Some(mut reading) = self.reading.take() else { return Ok(None) };
+        let (reading, lines) = blocking(move || {
+            let lines = reading.tail.next();
+            (reading, lines)
+        })
+        .await;
+        self.reading = Some(reading);
+        lines
+    }
+
+    /// Looks whether the run that is read has ended meanwhile, and where its lines end then.
+    async fn note_end(&mut self) -> io::Result<bool> {
+        let Some(run) = self.reading.as_ref().and_then(|reading| reading.run) else { return Ok(false) };
+        let record = self.api.handle.record(&self.job, run).await;
+        // A record that is gone was pruned: the run ended long ago.
+        if record.as_ref().is_some_and(|record| !has_ended(record)) {
+            return Ok(false);
+        }
+        let Some(mut reading) = self.reading.take() else { return Ok(false) };
+        let (mut reading, finished) = blocking(move || {
+            let finished = reading.tail.finish(record.and_then(|record| record.log?.end));
+            (reading, finished)
+        })
+        .await;
+        reading.is_over = true;
+        self.reading = Some(reading);
+        finished.map(|()| true)
+    }
+
+    /// Waits until there may be more lines; false when the host stops.
+    async fn wait(&mut self) -> bool {
+        let sees_runs = self.subject != Subject::Job;
+        let reading = self.reading.as_mut().filter(|reading| !reading.is_over);
+        if let Some(reading) = &reading
+            && reading.grown.is_none()
+            && let Some(live) = self.api.handle.live_log(&self.job, reading.run)
+        {
+            // Only now somebody began to write it here: what came before that is still to be read.
+            self.reading.iter_mut().for_each(|reading| reading.grown = Some(live.grown.clone()));
+            return true;
+        }
+        tokio::select! {
+            biased;
+            // All arms are cancel-safe: they take nothing but the news that there is something to look at.
+            () = self.api.stopped() => false,
+            () = more(reading) => true,
+            Ok(()) = self.changes.changed(), if sees_runs => true,
+        }
+    }
+}
+
+/// Waits until there may be more lines in a log; for ever when it is read to its end.
+async fn more(reading: Option<&mut Reading>) {
+    let Some(reading) = reading else { return std::future::pending().await };
+    match &mut reading.grown {
+        Some(grown) => {
+            if grown.changed().await.is_err() {
+                // Whoever wrote it is gone; who comes next is asked for at the next wait.
+                reading.grown = None;
+            }
+        }
+        None => time::sleep(LOOK_AGAIN).await,
+    }
+}
+
+fn has_ended(record: &RunRecord) -> bool {
+    matches!(record.phase, RunPhase::Ended(_))
+}

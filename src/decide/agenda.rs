@@ -1,0 +1,305 @@
+//! All schedules of one triggered job: when it wakes next, what is due then, and what the journal is told of it.
+//!
+//! ```text
+//!  settings ── plan ──> entries ──┐
+//!  journal ─── served ────────────┼── due ──> Batch { calls, lines } ── answers ──> lines for the journal
+//!  clock ───── now ───────────────┘
+//! ```
+//! Every due time from the moment on since which the host answers for it has exactly one line: it ran, was skipped, was
+//! caught up, was missed, or passed while the job was paused. Several hosts on one root look at the same journal, one at
+//! a time, so a due time is served once.
+//!
+//! The next due time is always derived from the expressions and the clock, so nothing can stop a schedule. It reads no
+//! journal itself and starts nothing.
+
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeSet, time::Duration};
+
+use crate::{
+    decide::{
+        catchup::{self, CLOCK_BACK_MAX, Calendar, CatchUpPolicy, Due, DueKind, Missed, MissedCount},
+        dispatch::Answer,
+        jitter::jitter_of,
+        ncrontab::Expression,
+        schedule::Schedule,
+        zone::Zone,
+    },
+    model::{
+        args,
+        id::RunId,
+        job::Job,
+        run::{Line, Occurrence, OccurrenceOutcome, Trigger},
+        settings::{CatchUp, ScheduleSetting},
+        time::Wall,
+    },
+};
+
+/// The schedules of one job.
+#[derive(Clone, Debug, Default)]
+pub struct Agenda {
+    entries: Vec<Entry>,
+    barred: Option<String>,
+    /// Up to when the journal had answers when the agenda was made.
+    served: Option<Wall>,
+    was_planned: bool,
+    next: Option<Wall>,
+}
+
+/// One schedule, or one moment.
+#[derive(Clone, Debug, PartialEq)]
+struct Entry {
+    what: What,
+    arguments: Option<String>,
+    /// It is answered for since then: when it came or was changed, or its last answer.
+    since: Wall,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum What {
+    Schedule(Box<Schedule>, String),
+    Once(Wall),
+}
+
+/// What taking over a job's schedules gave.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Planned {
+    /// Why its schedules rested until now: what was due meanwhile is to be passed over.
+    pub freed: Option<String>,
+    /// Whether a schedule is there that was not before.
+    pub has_new: bool,
+}
+
+/// What is due now, and the lines that tell of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// The runs to ask for, in this order.
+    pub calls: Vec<Call>,
+    /// What people should be told of: due times that were missed, a clock that was wrong.
+    pub notes: Vec<String>,
+    lines: Vec<Line>,
+    now: Wall,
+    /// Where the journal counts anew from, when the clock was wrong.
+    reset: Option<Wall>,
+}
+
+/// A run to ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Why it runs.
+    pub trigger: Trigger,
+    /// Its arguments as one text, when it brings some.
+    pub arguments: Option<String>,
+    due: Wall,
+    kind: DueKind,
+}
+
+impl Agenda {
+    /// Makes an empty agenda; `served` is up to when the journal has answers.
+    pub fn new(served: Option<Wall>) -> Self {
+        Self { served, ..Self::default() }
+    }
+
+    /// Forgets all schedules.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+        self.next = None;
+    }
+
+    /// Returns whether there is nothing to serve, now or later.
+    pub fn rests(&self) -> bool {
+        self.entries.is_empty() || self.barred.is_some()
+    }
+
+    /// Returns whether there are schedules, resting or not.
+    pub fn has_schedules(&self) -> bool {
+        !self.entries.is_empty()
+    }
+
+    /// Returns when the job is due next.
+    pub fn next(&self) -> Option<Wall> {
+        self.next
+    }
+
+    /// Takes over a job's schedules; `barred` tells why they rest. Those that it had before go on where they are.
+    pub fn plan(&mut self, job: &Job, zone: &Zone, now: Wall, barred: Option<String>) -> Planned {
+        // Only what was there when the host started may be late: a schedule that comes later begins when it comes.
+        let is_first = !std::mem::replace(&mut self.was_planned, true);
+        let start = self.served.filter(|_| is_first).unwrap_or(now);
+        let known = std::mem::take(&mut self.entries);
+        let since = |entry: &Entry| known.iter().find(|old| old.what == entry.what).map(|old| old.since);
+        let wanted = entries(job, zone, start);
+        let has_new = wanted.iter().any(|entry| since(entry).is_none());
+        self.entries =
+            wanted.into_iter().map(|entry| Entry { since: since(&entry).unwrap_or(entry.since), ..entry }).collect();
+        let freed = std::mem::replace(&mut self.barred, barred).filter(|_| self.barred.is_none());
+        self.look_ahead(job, now);
+        Planned { freed, has_new }
+    }
+
+    /// Derives anew when the job is due next.
+    pub fn look_ahead(&mut self, job: &Job, now: Wall) {
+        let jitter = jitter_of(&job.id, job.settings.jitter);
+        let from = before(now, jitter);
+        let next = self.entries.iter().filter_map(|entry| entry.calendar().next_after(from.max(entry.since))).min();
+        let later = |next: Wall| next.checked_add(jiff::SignedDuration::try_from(jitter).ok()?).ok();
+        self.next = next.filter(|_| self.barred.is_none()).and_then(later);
+    }
+
+    /// Takes out what is due. `served` is up to when the journal has answers; the batch's lines are to be added to it.
+    pub fn due(&mut self, job: &Job, served: Option<Wall>, now: Wall) -> Batch {
+        let mut batch = Batch { calls: Vec::new(), notes: Vec::new(), lines: Vec::new(), now, reset: None };
+        if served.is_none() {
+            let first = self.entries.iter().map(|entry| entry.since).min().unwrap_or(now);
+            batch.lines.push(Line::Served { served: first });
+        }
+        let asked = before(now, jitter_of(&job.id, job.settings.jitter));
+        let policy = CatchUpPolicy { catch_up: job.settings.catch_up, window: job.settings.catch_up_window };
+        for entry in &mut self.entries {
+            let due = catchup::due(asked, Some(entry.last(served, asked)), entry.calendar(), &policy);
+            entry.since = due.served;
+            batch.reset = batch.reset.max(due.reset.map(|_| asked));
+            batch.calls.extend(due.run.iter().map(|run| entry.call(run.due, run.kind)));
+            batch.take_missed(&due);
+        }
+        batch.calls.sort_by_key(|call| call.due);
+        self.look_ahead(job, now);
+        batch
+    }
+
+    /// Passes over everything that was due while the schedules rested: it was paused. Returns the lines for the journal.
+    pub fn pass_over(&mut self, job: &Job, why: &str, served: Option<Wall>, now: Wall) -> Vec<Line> {
+        let policy = CatchUpPolicy { catch_up: CatchUp::None, window: Duration::ZERO };
+        if self.entries.is_empty() {
+            return Vec::new();
+        }
+        let mut lines = Vec::new();
+        for entry in &mut self.entries {
+            let due = catchup::due(now, Some(entry.last(served, now)), entry.calendar(), &policy);
+            // What is on time now was due while the job was still paused.
+            let missed = due.missed.as_ref();
+            let count = due.run.len() as u64 + missed.map_or(0, |missed| number(missed.count));
+            let newest = due.run.last().map(|run| run.due).max(missed.map(|missed| missed.last));
+            if let Some(newest) = newest {
+                let (outcome, reason) = (OccurrenceOutcome::Paused, Some(why.to_owned()));
+                lines.push(line(newest, now, outcome, reason, count));
+            }
+        }
+        lines.sort_by_key(Line::served);
+        // What was served before the clock went back a little stays served. What was not is answered for from here on,
+        // also by schedules that came when the clock was ahead.
+        let served = served.filter(|served| !is_wrong(*served, now)).map_or(now, |served| served.max(now));
+        self.entries.iter_mut().for_each(|entry| entry.since = served);
+        lines.push(Line::Served { served });
+        self.look_ahead(job, now);
+        lines
+    }
+}
+
+impl Batch {
+    /// Adds what became of a call.
+    pub fn answer(&mut self, call: &Call, run: RunId, answer: &Answer) {
+        let (outcome, reason, run) = match (answer, call.kind) {
+            (Answer::Refused(refusal), _) => (OccurrenceOutcome::Skipped, Some(refusal.to_string()), None),
+            (Answer::Queued, _) => (OccurrenceOutcome::Ran, Some("it waited for its turn".to_owned()), Some(run)),
+            (Answer::Started, DueKind::OnTime) => (OccurrenceOutcome::Ran, None, Some(run)),
+            (Answer::Started, DueKind::CaughtUp) => (OccurrenceOutcome::CaughtUp, None, Some(run)),
+        };
+        let told = Occurrence { due: call.due, at: self.now, outcome, reason, run, count: None };
+        self.lines.push(Line::Occurrence(told));
+    }
+
+    /// Returns the lines for the journal, the newest last.
+    pub fn into_lines(self) -> Vec<Line> {
+        let mut lines = self.lines;
+        lines.sort_by_key(Line::served);
+        // The clock was wrong when the journal was written: from here on it counts anew.
+        lines.extend(self.reset.map(|served| Line::Served { served }));
+        lines
+    }
+
+    fn take_missed(&mut self, due: &Due) {
+        if let Some(missed) = &due.missed {
+            self.notes.push(format!("Missed {} schedules, most recent at {}", missed.count, missed.last));
+            let count = number(missed.count);
+            self.lines.push(line(missed.last, self.now, OccurrenceOutcome::Missed, Some(reasons(missed)), count));
+        }
+        self.notes.extend(due.reset.as_ref().map(ToString::to_string));
+    }
+}
+
+impl Entry {
+    /// Returns up to when it has its answers.
+    fn last(&self, served: Option<Wall>, now: Wall) -> Wall {
+        match served {
+            None => self.since,
+            // A host that noticed the wrong clock first has begun to count anew: this one follows.
+            Some(served) if is_wrong(self.since, now) && !is_wrong(served, now) => served,
+            Some(served) => served.max(self.since),
+        }
+    }
+
+    fn calendar(&self) -> Calendar<'_> {
+        match &self.what {
+            What::Schedule(schedule, _) => Calendar::Schedule(schedule),
+            What::Once(moment) => Calendar::Once(*moment),
+        }
+    }
+
+    fn call(&self, due: Wall, kind: DueKind) -> Call {
+        let trigger = match &self.what {
+            What::Schedule(_, expression) => {
+                Trigger::Schedule { due, expression: expression.clone(), caught_up: kind == DueKind::CaughtUp }
+            }
+            What::Once(_) => Trigger::RunAt { due },
+        };
+        Call { trigger, arguments: self.arguments.clone(), due, kind }
+    }
+}
+
+fn entries(job: &Job, zone: &Zone, since: Wall) -> Vec<Entry> {
+    let schedules = job.settings.schedules.iter().filter_map(|setting| entry(setting, zone, since));
+    let once = job.settings.run_at.map(|moment| Entry { what: What::Once(moment), arguments: None, since });
+    schedules.chain(once).collect()
+}
+
+/// The texts were checked when the settings were read.
+fn entry(setting: &ScheduleSetting, zone: &Zone, since: Wall) -> Option<Entry> {
+    let expression = Expression::parse(&setting.expression).ok()?;
+    let zone = match &setting.time_zone {
+        Some(name) => Zone::parse(name).ok()?,
+        None => zone.clone(),
+    };
+    let text = expression.normalised();
+    let what = What::Schedule(Box::new(Schedule::new(expression, zone)), text);
+    let arguments = setting.args.as_ref().map(|arguments| args::join(arguments));
+    Some(Entry { what, arguments, since })
+}
+
+fn before(now: Wall, jitter: Duration) -> Wall {
+    jiff::SignedDuration::try_from(jitter).ok().and_then(|jitter| now.checked_sub(jitter).ok()).unwrap_or(now)
+}
+
+fn is_wrong(served: Wall, now: Wall) -> bool {
+    Duration::try_from(served.duration_since(now)).is_ok_and(|ahead| ahead > CLOCK_BACK_MAX)
+}
+
+fn number(count: MissedCount) -> u64 {
+    match count {
+        MissedCount::Exactly(count) | MissedCount::MoreThan(count) => count as u64,
+    }
+}
+
+fn reasons(missed: &Missed) -> String {
+    let reasons: BTreeSet<String> = missed.listed.iter().map(|one| one.why.to_string()).collect();
+    let more = match missed.count {
+        MissedCount::Exactly(_) => None,
+        count @ MissedCount::MoreThan(_) => Some(format!("there were {count}")),
+    };
+    reasons.into_iter().chain(more).collect::<Vec<_>>().join("; ")
+}
+
+fn line(due: Wall, at: Wall, outcome: OccurrenceOutcome, reason: Option<String>, count: u64) -> Line {
+    Line::Occurrence(Occurrence { due, at, outcome, reason, run: None, count: (count > 1).then_some(count) })
+}

@@ -1,0 +1,53 @@
+//! The verbs of webjobd: pure functions over the nouns of `model`.
+//!
+//! What should happen is decided here, and only here; `os` and `store` do, `host` joins the two. A function of this
+//! module takes everything it needs as an argument, the time and the time zone included, and answers with a value. So
+//! every decision can be tested by feeding values. It never sees a clock, `os`, `store`, `host`, tokio or tracing.
+//!
+//! | Module | Question it answers |
+//! | --- | --- |
+//! | [`settle`] | something changed: when is the folder read? |
+//! | [`discover`] | what job is in this folder, and what is wrong with it? |
+//! | [`settings`] | what does this `settings.job` say? |
+//! | [`form`] | which keys may a document have, and what is wrong with this one? |
+//! | [`near`] | which word did the user mean? |
+//! | [`config`] | how is this host set up? |
+//! | [`mod@env`] | which variables does a run see? |
+//! | [`reconcile`] | what leads from what is to what should be? |
+//! | [`wanted`] | what keeps a job from running? |
+//! | [`supervise`] | what does a continuous job's copy do next? |
+//! | [`restart`] | does a continuous job start again, and when? |
+//! | [`dispatch`] | which runs of a triggered job are on their way? |
+//! | [`admit`] | does this trigger run, wait, or is it refused? |
+//! | [`life`] | how does one run proceed, and how does it end? |
+//! | [`ncrontab`] | what does this schedule expression mean? |
+//! | [`zone`] | which time zone does this name mean? |
+//! | [`schedule`] | when does it occur next, across daylight saving time? |
+//! | [`agenda`] | what becomes of the due times of all schedules of a job? |
+//! | [`catchup`] | what is due now, what is run late, what was missed? |
+//! | [`jitter`] | by how much does this job start later than the others? |
+//! | [`recover`] | what are the runs whose end nobody saw? |
+//! | [`retain`] | which records are kept? |
+
+pub mod admit;
+pub mod agenda;
+pub mod catchup;
+pub mod config;
+pub mod discover;
+pub mod dispatch;
+pub mod env;
+pub mod form;
+pub mod jitter;
+pub mod life;
+pub mod ncrontab;
+pub mod near;
+pub mod reconcile;
+pub mod recover;
+pub mod restart;
+pub mod retain;
+pub mod schedule;
+pub mod settings;
+pub mod settle;
+pub mod supervise;
+pub mod wanted;
+pub mod zone;

@@ -1,0 +1,90 @@
+//! What is against what should be: the changes that lead from one to the other, those that take away first.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::model::{
+    id::JobId,
+    job::{Found, Job},
+};
+
+/// What each supervisor was last told, by job.
+pub type Observed = BTreeMap<JobId, Arc<Found>>;
+
+/// One step towards what should be.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// The folder is gone: stop the job and forget it.
+    Retire(JobId),
+    /// The folder is new.
+    Add(Arc<Found>),
+    /// The folder says something else than before: tell its supervisor.
+    Update(Arc<Found>),
+}
+
+/// Compares the two. Carrying out the result makes a second comparison empty.
+pub fn plan(observed: &Observed, desired: &BTreeMap<JobId, Arc<Found>>) -> Vec<Change> {
+    let gone = observed.keys().filter(|id| !desired.contains_key(id)).map(|id| Change::Retire(id.clone()));
+    let there = desired.iter().filter_map(|(id, found)| match observed.get(id) {
+        None => Some(Change::Add(Arc::clone(found))),
+        Some(known) if known == found => None,
+        Some(_) => Some(Change::Update(Arc::clone(found))),
+    });
+    gone.chain(there).collect()
+}
+
+/// Returns the job to run when a folder says `found`: a broken one never takes the place of a good one that is known.
+pub fn valid(known: Option<&Arc<Job>>, found: &Found) -> Option<Arc<Job>> {
+    found.job.as_ref().or(known).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Map;
+
+    use super::*;
+    use crate::model::{
+        id::{JobKind, JobName},
+        job::Problem,
+    };
+
+    fn found(name: u8, version: u8) -> (JobId, Arc<Found>) {
+        let id = JobId { kind: JobKind::Triggered, name: JobName::parse(&format!("j{name}")).expect("a name") };
+        let problem = Problem {
+            code: "no_script".to_owned(),
+            message: format!("version {version}"),
+            file: None,
+            line: None,
+            column: None,
+            fatal: true,
+        };
+        let found =
+            Found { id: id.clone(), root: "/x".into(), job: None, problems: vec![problem], raw_settings: Map::new() };
+        (id, Arc::new(found))
+    }
+
+    fn carry_out(observed: &mut Observed, plan: Vec<Change>) {
+        for change in plan {
+            match change {
+                Change::Retire(id) => drop(observed.remove(&id)),
+                Change::Add(found) | Change::Update(found) => drop(observed.insert(found.id.clone(), found)),
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn carrying_out_a_plan_makes_the_next_one_empty(
+            before in prop::collection::btree_map(0..9u8, 0..3u8, 0..9),
+            after in prop::collection::btree_map(0..9u8, 0..3u8, 0..9),
+        ) {
+            let all = |jobs: BTreeMap<u8, u8>| jobs.into_iter().map(|(name, version)| found(name, version)).collect();
+            let (mut observed, desired): (Observed, Observed) = (all(before), all(after));
+            let changes = plan(&observed, &desired);
+            let retires = changes.iter().take_while(|change| matches!(change, Change::Retire(_))).count();
+            prop_assert!(changes[retires..].iter().all(|change| !matches!(change, Change::Retire(_))));
+            carry_out(&mut observed, changes);
+            prop_assert_eq!(plan(&observed, &desired), vec![]);
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! The actor that owns one triggered job: its runs, its queue, its retries and its schedule.
+//!
+//! ```text
+//!  reconciler ── JobMessage ──> inbox ─┐
+//!  run tasks ─── Fact ────────> facts ─┤
+//!  clock ────── deadline ──────────────┼─> Event ── Dispatch::step ──> Action ──> Body, lock, view
+//!  clock ────── occurrence ── agenda ──┘
+//! ```
+//!
+//! Nothing is decided here: which trigger runs is `decide::dispatch`, what is due `decide::agenda`.
+
+mod agenda;
+mod effects;
+mod show;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio::sync::mpsc;
+use tracing::info;
+
+use self::agenda::Agenda;
+use crate::{
+    decide::{
+        admit::{Refusal, retry_owed},
+        dispatch::{Action, Answer, Dispatch, Event, Policy, Request},
+        reconcile,
+        wanted::{self, Standing},
+    },
+    host::{
+        handle::{CommandError, Reply, Ticket},
+        keeper::Keeper,
+        machine::Machine,
+        message::{Ask, Ending, INBOX_MAX, JobMessage, Update},
+        publish,
+        run::{Body, FACTS_MAX, Fact, Facts},
+        supervisor::until,
+    },
+    model::{
+        id::{JobId, RunId},
+        job::{Found, Job},
+        run::{RunRecord, Trigger},
+        settings::Overlap,
+        stop::StopReason,
+        time::Wall,
+    },
+    os::lock::{Attempt, FileLock},
+};
+
+/// The actor of one triggered job.
+#[derive(Debug)]
+pub struct Dispatcher {
+    machine: Arc<Machine>,
+    id: JobId,
+    found: Arc<Found>,
+    /// What runs: the last content without a defect.
+    job: Option<Arc<Job>>,
+    stopped_by: Option<String>,
+    ending: Option<Ending>,
+    dispatch: Dispatch,
+    bodies: BTreeMap<RunId, Body>,
+    /// Runs that wait, with their records.
+    waiting: BTreeMap<RunId, RunRecord>,
+    /// Shows other hosts that the job runs here.
+    lock: Option<FileLock>,
+    agenda: Agenda,
+    keeper: Keeper,
+    latest: Option<Arc<RunRecord>>,
+    since: Wall,
+    facts: Facts,
+}
+
+/// What the loop waits for.
+enum Heard {
+    Message(Option<JobMessage>),
+    Fact(Fact),
+    Tick,
+    Occurrence,
+}
+
+impl Dispatcher {
+    /// Starts the actor; it ends by `JobMessage::End` when nothing of its job runs any more. `trigger` tells why it is
+    /// there: a job may ask for a run at the host's start.
+    pub fn spawn(
+        machine: &Arc<Machine>,
+        update: Update,
+        trigger: Trigger,
+    ) -> (mpsc::Sender<JobMessage>, tokio::task::JoinHandle<()>) {
+        let (inbox, messages) = mpsc::channel(INBOX_MAX);
+        let (facts, heard) = mpsc::channel(FACTS_MAX);
+        let actor = Self::new(machine, update, facts);
+        actor.publish();
+        (inbox, tokio::spawn(actor.live(messages, heard, trigger)))
+    }
+
+    fn new(machine: &Arc<Machine>, update: Update, facts: Facts) -> Self {
+        let id = update.found.id.clone();
+        let keeper = Keeper::open(machine, &id);
+        Self {
+            machine: Arc::clone(machine),
+            latest: keeper.newest().map(Arc::new),
+            keeper,
+            agenda: Agenda::new(machine, &id),
+            id,
+            job: update.found.job.clone(),
+            found: update.found,
+            stopped_by: update.stopped.map(|stopped| stopped.by),
+            ending: None,
+            dispatch: Dispatch::default(),
+            bodies: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            lock: None,
+            since: machine.now().wall,
+            facts,
+        }
+    }
+
+    async fn live(mut self, mut inbox: mpsc::Receiver<JobMessage>, mut facts: mpsc::Receiver<Fact>, trigger: Trigger) {
+        self.begin_life(&trigger);
+        let mut is_told = true;
+        loop {
+            self.publish();
+            let clock = self.machine.clock.clone();
+            let deadline = self.dispatch.next_deadline();
+            let next = self.agenda.wake_at();
+            let heard = tokio::select! {
+                biased;
+                // Cancel-safe: `recv` loses nothing. First, so that a stop is never behind output.
+                message = inbox.recv(), if is_told => Heard::Message(message),
+                // Cancel-safe: `recv` loses nothing. The sender lives in this actor, so it never ends.
+                Some(fact) = facts.recv() => Heard::Fact(fact),
+                // Cancel-safe: the deadline is in the state and is asked for again.
+                () = until(&clock, deadline) => Heard::Tick,
+                // Cancel-safe: the next occurrence is derived anew each time. A clock that was set wakes it too.
+                () = at(&clock, next) => Heard::Occurrence,
+            };
+            match heard {
+                Heard::Message(Some(message)) => self.message(message),
+                Heard::Message(None) => {
+                    is_told = false;
+                    // Without a reconciler there is no host. One that told to end before it let go has said enough.
+                    if self.ending.is_none() {
+                        self.end(Ending::HostKilled);
+                    }
+                }
+                Heard::Fact(fact) => self.fact(fact),
+                Heard::Tick => drop(self.step(Event::Tick)),
+                Heard::Occurrence => self.occur(),
+            }
+            if self.ending.is_some() && self.dispatch.is_idle() {
+                break;
+            }
+        }
+        self.leave(inbox);
+    }
+
+    fn begin_life(&mut self, trigger: &Trigger) {
+        let Some(job) = self.job.clone() else { return };
+        self.keeper.prune(&job);
+        self.plan();
+        self.resume(&job);
+        if job.settings.run_on_start && *trigger == Trigger::Startup && self.barred().is_none() {
+            self.ask(Trigger::Startup, None);
+        }
+        // What was due while no host ran.
+        self.occur();
+    }
+
+    /// Takes up a retry that was due when the last host ended.
+    fn resume(&mut self, job: &Job) {
+        let Some(newest) = self.latest.clone() else { return };
+        let now = self.machine.now();
+        // One of another host is left to that.
+        let ours = newest.instance == *self.machine.layout.instance();
+        let settings = &job.settings;
+        let owed = retry_owed(settings.retries.as_ref(), &newest, settings.catch_up_window, now.wall);
+        if let Some(delay) = owed.filter(|_| ours) {
+            let RunRecord { id, trigger, arguments, attempt, .. } = (*newest).clone();
+            self.dispatch.resume(id, Request { trigger, arguments, attempt }, delay, now);
+        }
+    }
+
+    fn leave(self, mut inbox: mpsc::Receiver<JobMessage>) {
+        inbox.close();
+        while let Ok(message) = inbox.try_recv() {
+            message.refuse();
+        }
+        match self.ending {
+            Some(Ending::Removed) => self.machine.view.remove(&self.id),
+            Some(Ending::HostStopping | Ending::HostKilled) | None => self.publish(),
+        }
+    }
+
+    fn message(&mut self, message: JobMessage) {
+        match message {
+            JobMessage::Update(update, reply) => {
+                self.update(*update);
+                self.publish();
+                publish::answer(reply);
+            }
+            JobMessage::Run(ask) => self.run(*ask),
+            // A triggered job is started by being freed, which an update before this message did.
+            JobMessage::Start { reply, .. } => drop(reply.send(Ok(()))),
+            restart @ JobMessage::Restart { .. } => {
+                restart.invalid(&self.id, "it has nothing to restart; run it instead");
+            }
+            JobMessage::Cancel { run, who, reply } => self.cancel(run, who, reply),
+            JobMessage::End(ending) => self.end(ending),
+        }
+    }
+
+    fn run(&mut self, ask: Ask) {
+        let Ask { arguments, who, reply } = ask;
+        let answer = match (&self.job, self.barred()) {
+            (None, _) => Err(CommandError::Problem(self.id.clone(), publish::worst(&self.found))),
+            (Some(_), Some(reason)) => Err(CommandError::Barred(self.id.clone(), reason)),
+            (Some(_), None) => match self.ask(Trigger::Api { user_agent: who }, arguments) {
+                (run, Answer::Started) => Ok(Ticket { run, queued: false }),
+                (run, Answer::Queued) => Ok(Ticket { run, queued: true }),
+                (_, Answer::Refused(refusal)) => Err(CommandError::Refused(self.id.clone(), refusal)),
+            },
+        };
+        self.publish();
+        // Whoever no longer waits for an answer gets none.
+        let _ = reply.send(answer);
+    }
+
+    fn cancel(&mut self, run: RunId, who: String, reply: Reply<()>) {
+        let known = self.bodies.contains_key(&run) || self.waiting.contains_key(&run);
+        let answer = if known {
+            drop(self.step(Event::Cancel(run, StopReason::Request { who })));
+            Ok(())
+        } else {
+            Err(CommandError::NoRun(self.id.clone(), run))
+        };
+        self.publish();
+        let _ = reply.send(answer);
+    }
+
+    fn end(&mut self, ending: Ending) {
+        self.ending =
+            Some(self.ending.map_or(ending, |known| if ending == Ending::HostKilled { ending } else { known }));
+        self.agenda.clear();
+        drop(self.step(match ending {
+            Ending::Removed => Event::StopAll(StopReason::Removed),
+            Ending::HostStopping => Event::StopAll(StopReason::HostStopping),
+            Ending::HostKilled => Event::KillAll(StopReason::HostStopping),
+        }));
+    }
+
+    fn update(&mut self, update: Update) {
+        self.stopped_by = update.stopped.map(|stopped| stopped.by);
+        self.found = update.found;
+        self.job = reconcile::valid(self.job.as_ref(), &self.found);
+        let Some(job) = self.job.clone() else { return };
+        self.plan();
+        self.keeper.prune(&job);
+        if let Some(reason) = self.barred().filter(|_| !self.dispatch.is_idle()) {
+            info!(job = %self.id, why = %reason, "stopping a job's runs");
+            drop(self.step(Event::StopAll(reason)));
+        }
+        self.occur();
+    }
+
+    /// Takes over the schedules of the job as it is now.
+    fn plan(&mut self) {
+        let Some(job) = self.job.clone() else { return };
+        let barred = self.schedule_barred();
+        self.agenda.plan(&self.machine, &job, barred);
+    }
+
+    fn barred(&self) -> Option<StopReason> {
+        if self.ending.is_some() {
+            return Some(StopReason::HostStopping);
+        }
+        let standing = Standing {
+            stopped_by: self.stopped_by.as_deref(),
+            host_stopped: self.machine.config.kudu.stopped,
+            removed: false,
+        };
+        wanted::barred(self.job.as_ref()?, standing)
+    }
+
+    fn schedule_barred(&self) -> Option<String> {
+        if self.machine.config.kudu.disable_schedule {
+            return Some("schedules are off by WEBJOBS_DISABLE_SCHEDULE of the host".to_owned());
+        }
+        self.barred().map(|reason| reason.to_string())
+    }
+
+    /// Serves what is due.
+    fn occur(&mut self) {
+        let Some(job) = self.job.clone().filter(|_| self.ending.is_none()) else { return };
+        let mut agenda = std::mem::take(&mut self.agenda);
+        let machine = Arc::clone(&self.machine);
+        agenda.serve(&machine, &job, |trigger, arguments| self.ask(trigger, arguments));
+        self.agenda = agenda;
+    }
+
+    fn policy(&self, job: &Job) -> Policy {
+        let settings = &job.settings;
+        Policy {
+            life: self.machine.life_policy(job),
+            overlap: settings.overlap,
+            max_concurrency: settings.max_concurrency,
+            retries: settings.retries.clone(),
+        }
+    }
+
+    /// Asks for a run and returns what became of it.
+    fn ask(&mut self, trigger: Trigger, arguments: Option<String>) -> (RunId, Answer) {
+        self.request(Request { trigger, arguments, attempt: 1 })
+    }
+
+    fn request(&mut self, request: Request) -> (RunId, Answer) {
+        let id = self.keeper.fresh(self.machine.now().wall);
+        let elsewhere = match self.elsewhere() {
+            Ok(elsewhere) => elsewhere,
+            Err(why) => return (id, Answer::Refused(Refusal::Stopped(why))),
+        };
+        let refused = || Answer::Refused(Refusal::Stopped("it cannot run".to_owned()));
+        let answer = self.step(Event::Ask { id, request, elsewhere });
+        (id, answer.unwrap_or_else(refused))
+    }
+
+    /// Takes the run lock unless it is held already, and returns whether another host has it. A job whose runs may
+    /// overlap needs none.
+    fn elsewhere(&mut self) -> Result<bool, String> {
+        let overlap = self.job.as_ref().map(|job| job.settings.overlap);
+        if overlap == Some(Overlap::Allow) || self.lock.is_some() {
+            return Ok(false);
+        }
+        let path = self.machine.layout.run_lock(&self.id);
+        match FileLock::try_exclusive_as(&path, &publish::lock_text(&self.machine, &self.id)) {
+            Ok(Attempt::Taken(lock)) => {
+                self.lock = Some(lock);
+                Ok(false)
+            }
+            Ok(Attempt::Held(_)) => Ok(true),
+            // Without a lock there is no telling whether another host runs it.
+            Err(error) => Err(format!("its run lock could not be taken: {error}")),
+        }
+    }
+
+    fn fact(&mut self, fact: Fact) {
+        // A run that was given up while it was being prepared tells of it in vain.
+        let (Some(body), Some(job)) = (self.bodies.get_mut(&fact.run), self.job.clone()) else { return };
+        if let Some(event) = body.note(fact.news, &job) {
+            drop(self.step(Event::Life(fact.run, event)));
+        }
+    }
+
+    /// Lets the dispatcher take an event, and performs what follows; returns the answer to an asker.
+    fn step(&mut self, event: Event) -> Option<Answer> {
+        let job = self.job.clone()?;
+        let policy = self.policy(&job);
+        let mut answer = None;
+        let mut events = vec![event];
+        while let Some(event) = events.pop() {
+            let now = self.machine.now();
+            for action in self.dispatch.step(event, now, &policy) {
+                match action {
+                    Action::Answer(_, told) => answer = Some(told),
+                    Action::Again(request) => self.again(request),
+                    action => events.extend(self.perform(action, &job)),
+                }
+            }
+        }
+        if self.dispatch.is_idle() {
+            self.lock = None;
+        }
+        answer
+    }
+}
+
+/// Sleeps until the moment, or until the clock is set; for ever without one.
+async fn at(clock: &crate::os::clock::Clock, moment: Option<Wall>) {
+    match moment {
+        Some(moment) => drop(clock.until(moment).await),
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,152 @@
+//! A triggered job's schedules on disk: the journal of what became of each due time, and the log that tells of them.
+//!
+//! What is due is decided by `decide::agenda`. Several hosts on one root serve a due time once: it is looked up and
+//! answered in the journal under one lock.
+
+use std::sync::Arc;
+
+use tracing::warn;
+
+use crate::{
+    decide::{agenda, dispatch::Answer},
+    host::machine::{Machine, log_policy},
+    model::{
+        id::{JobId, RunId},
+        job::Job,
+        log::Level,
+        run::{Line, Trigger},
+        time::Wall,
+    },
+    os::lock::FileLock,
+    store::{
+        layout::SCHEDULER_LOG,
+        log::{LogWriter, Sharing},
+        occurrences,
+    },
+};
+
+/// The schedules of one job.
+#[derive(Debug, Default)]
+pub struct Agenda {
+    plan: agenda::Agenda,
+    log: Option<Arc<LogWriter>>,
+}
+
+impl Agenda {
+    /// Makes an empty agenda that knows what the journal tells.
+    pub fn new(machine: &Machine, job: &JobId) -> Self {
+        Self { plan: agenda::Agenda::new(served(machine, job)), log: None }
+    }
+
+    /// Forgets all schedules.
+    pub fn clear(&mut self) {
+        self.plan.clear();
+    }
+
+    /// Returns when the job is due next.
+    pub fn next(&self) -> Option<Wall> {
+        self.plan.next()
+    }
+
+    /// Returns when to wake up.
+    pub fn wake_at(&self) -> Option<Wall> {
+        self.plan.next()
+    }
+
+    /// Takes over a job's schedules. Those that it had before go on where they are.
+    pub fn plan(&mut self, machine: &Machine, job: &Job, barred: Option<String>) {
+        let planned = self.plan.plan(job, &machine.zone, machine.now().wall, barred);
+        if self.plan.has_schedules() && self.log.is_none() {
+            let dir = machine.layout.job(&job.id);
+            let policy = log_policy(&job.settings.log);
+            self.log = Some(machine.log_named(dir, SCHEDULER_LOG, Sharing::Shared, policy));
+        }
+        if let Some(why) = planned.freed {
+            self.pass_over(machine, job, &why);
+        }
+        if planned.has_new {
+            self.say_next(machine);
+        }
+    }
+
+    /// Serves what is due now: `ask` asks for a run and tells what became of it.
+    pub fn serve(
+        &mut self,
+        machine: &Machine,
+        job: &Job,
+        mut ask: impl FnMut(Trigger, Option<String>) -> (RunId, Answer),
+    ) {
+        if self.plan.rests() {
+            return;
+        }
+        // Another host that serves the same due time holds this for as long as that takes.
+        let Some(_lock) = self.lock(machine, job) else { return };
+        let mut batch = self.plan.due(job, served(machine, &job.id), machine.now().wall);
+        for note in std::mem::take(&mut batch.notes) {
+            self.say(machine, Level::Warn, &note);
+        }
+        let calls = std::mem::take(&mut batch.calls);
+        for call in &calls {
+            let (run, answer) = ask(call.trigger.clone(), call.arguments.clone());
+            self.say(machine, Level::Info, "WebJob invoked");
+            batch.answer(call, run, &answer);
+        }
+        append(machine, job, &batch.into_lines());
+        if !calls.is_empty() {
+            self.say_next(machine);
+        }
+    }
+
+    /// Every due time since the job was barred is answered: it was paused.
+    fn pass_over(&mut self, machine: &Machine, job: &Job, why: &str) {
+        let Some(_lock) = self.lock(machine, job) else { return };
+        let lines = self.plan.pass_over(job, why, served(machine, &job.id), machine.now().wall);
+        append(machine, job, &lines);
+    }
+
+    fn lock(&mut self, machine: &Machine, job: &Job) -> Option<FileLock> {
+        let path = machine.layout.occurrences_lock(&job.id);
+        match FileLock::try_exclusive(&path) {
+            Ok(Some(lock)) => return Some(lock),
+            // Another host serves it right now. This one looks on at the next due time.
+            Ok(None) => {}
+            Err(error) => {
+                warn!(job = %job.id, %error, "could not lock the journal of due times");
+                let text = format!("A due time was not served: its journal cannot be locked: {error}");
+                self.say(machine, Level::Err, &text);
+            }
+        }
+        self.plan.look_ahead(job, machine.now().wall);
+        None
+    }
+
+    fn say_next(&self, machine: &Machine) {
+        match self.plan.next() {
+            Some(next) => self.say(machine, Level::Info, &format!("Next schedule expected at {next}")),
+            None => self.say(machine, Level::Info, "No further schedule is expected"),
+        }
+    }
+
+    fn say(&self, machine: &Machine, level: Level, text: &str) {
+        if let Some(log) = &self.log {
+            log.sys(level, machine.now(), text);
+            log.release();
+        }
+    }
+}
+
+fn served(machine: &Machine, job: &JobId) -> Option<Wall> {
+    occurrences::served(&machine.layout.occurrences(job)).unwrap_or_else(|error| {
+        warn!(%job, %error, "could not read which due times were served");
+        None
+    })
+}
+
+fn append(machine: &Machine, job: &Job, lines: &[Line]) {
+    if lines.is_empty() {
+        return;
+    }
+    if let Err(error) = occurrences::append(&machine.layout.occurrences(&job.id), lines) {
+        warn!(job = %job.id, %error, "could not keep what became of due times");
+    }
+}

@@ -1,0 +1,119 @@
+//! What a dispatcher does when its state machine says so: begin, hold and finish runs, and keep their records.
+
+use std::sync::Arc;
+
+use tracing::{info, warn};
+
+use super::Dispatcher;
+use crate::{
+    decide::{
+        dispatch::{Action, Answer, Event, Request},
+        life::{End, LifeAction},
+    },
+    host::{run::Body, view::LiveLog},
+    model::{
+        id::RunId,
+        job::Job,
+        run::{RunPhase, RunRecord},
+    },
+    store::record,
+};
+
+impl Dispatcher {
+    /// Does what follows from an event; returns what is known of it at once.
+    pub(super) fn perform(&mut self, action: Action, job: &Arc<Job>) -> Option<Event> {
+        match action {
+            Action::Begin(id, request) => self.begin(id, request, job),
+            Action::Hold(id, request) => self.hold(id, request, job),
+            Action::Life(id, action) => return self.life(id, action),
+            Action::Finish(id, end) => self.finish(id, &end, job),
+            Action::SayRetry(id, delay) => {
+                info!(job = %self.id, run = %id, ?delay, "a failed run is tried again");
+            }
+            Action::TryLock => return Some(Event::Lock { ours: matches!(self.elsewhere(), Ok(false)) }),
+            // The lock goes when nothing is left, see `step`.
+            Action::Unlock | Action::Answer(..) | Action::Again(_) => {}
+        }
+        None
+    }
+
+    fn life(&mut self, id: RunId, action: LifeAction) -> Option<Event> {
+        let event = self.bodies.get_mut(&id)?.perform(action)?;
+        Some(Event::Life(id, event))
+    }
+
+    /// Asks for the next attempt of a failed run.
+    pub(super) fn again(&mut self, request: Request) {
+        let of = request.trigger.clone();
+        if self.barred().is_some() {
+            return;
+        }
+        if let (_, Answer::Refused(refusal)) = self.request(request) {
+            warn!(job = %self.id, trigger = %of, %refusal, "a retry was not started");
+        }
+    }
+
+    fn hold(&mut self, id: RunId, request: Request, job: &Job) {
+        let record = self.record(id, request, job);
+        self.keeper.begun(id);
+        self.machine.note_begin(&self.id, id, &record.trigger);
+        if let Err(error) = record::write(&self.machine.layout, &record) {
+            warn!(job = %self.id, run = %id, %error, "could not write a run's record");
+        }
+        self.waiting.insert(id, record);
+    }
+
+    fn begin(&mut self, id: RunId, request: Request, job: &Arc<Job>) {
+        let record = match self.waiting.remove(&id) {
+            Some(waited) => RunRecord { content: Some(job.content), ..waited },
+            None => self.record(id, request, job),
+        };
+        self.keeper.begun(id);
+        let log = self.machine.log(&self.id, id, &job.settings.log);
+        let body = Body::new(&self.machine, job, Arc::clone(&log), self.facts.clone(), record);
+        if let Ok(position) = log.position(self.machine.now()) {
+            let live = LiveLog { name: position.name, grown: log.subscribe() };
+            self.machine.view.publish_log(&self.id, Some(id), Some(live));
+        }
+        self.bodies.insert(id, body);
+    }
+
+    fn record(&self, id: RunId, request: Request, job: &Job) -> RunRecord {
+        RunRecord {
+            id,
+            job: self.id.clone(),
+            copy: 0,
+            instance: self.machine.layout.instance().clone(),
+            trigger: request.trigger,
+            attempt: request.attempt,
+            arguments: request.arguments,
+            phase: RunPhase::Initializing,
+            started: self.machine.now().wall,
+            ended: None,
+            duration_ms: None,
+            exit: None,
+            reason: None,
+            content: Some(job.content),
+            pid: None,
+            log: None,
+        }
+    }
+
+    fn finish(&mut self, id: RunId, end: &End, job: &Arc<Job>) {
+        let body = match (self.bodies.remove(&id), self.waiting.remove(&id)) {
+            (Some(body), _) => body,
+            (None, Some(record)) => {
+                let log = self.machine.log(&self.id, id, &job.settings.log);
+                Body::new(&self.machine, job, log, self.facts.clone(), record)
+            }
+            (None, None) => return,
+        };
+        let record = body.finish(end);
+        self.machine.view.publish_log(&self.id, Some(id), None);
+        self.keeper.ended(&record, job);
+        // The newest counts, not the one that ended last.
+        if self.latest.as_ref().is_none_or(|latest| latest.id <= record.id) {
+            self.latest = Some(Arc::new(record));
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! How a triggered job is shown.
+
+use std::sync::Arc;
+
+use super::Dispatcher;
+use crate::{
+    host::{publish, view::JobView},
+    model::{
+        status::{StateWord, Status},
+        stop::StopReason,
+    },
+};
+
+impl Dispatcher {
+    /// Publishes the job as it is now.
+    pub(super) fn publish(&self) {
+        let bodies = self.bodies.values().map(|body| &body.record);
+        let active: Vec<_> = bodies.chain(self.waiting.values()).map(|record| Arc::new(record.clone())).collect();
+        self.machine.view.publish(JobView {
+            found: Arc::clone(&self.found),
+            status: self.status(),
+            copies: Vec::new(),
+            latest: active.last().cloned().or_else(|| self.latest.clone()),
+            active,
+            next: self.agenda.next(),
+            restarts: 0,
+            stopped_by: self.stopped_by.clone(),
+        });
+    }
+
+    fn status(&self) -> Status {
+        let (state, reason) = self.state();
+        let since = match self.bodies.values().next() {
+            Some(body) => body.record.started,
+            None => self.latest.as_ref().and_then(|latest| latest.ended).unwrap_or(self.since),
+        };
+        let until = self.dispatch.next_retry().map(|retry| publish::wall_of(retry, self.machine.now()));
+        Status { state, reason, since, until }
+    }
+
+    fn state(&self) -> (StateWord, Option<String>) {
+        let life = self.dispatch.lives().next().map(|(_, life)| life);
+        if let Some(life) = life {
+            let more = self.dispatch.lives().count() + self.waiting.len() - 1;
+            let others = (more > 0).then(|| format!("{more} more on their way"));
+            return (publish::life_word(life), publish::life_reason(life).or(others));
+        }
+        if self.job.is_none() {
+            return (StateWord::Problem, Some(publish::worst(&self.found)));
+        }
+        match self.barred() {
+            Some(reason @ StopReason::Disabled { .. }) => (StateWord::Disabled, Some(reason.to_string())),
+            Some(reason) => (StateWord::Stopped, Some(reason.to_string())),
+            None if !self.waiting.is_empty() => (StateWord::Idle, Some("another host runs it; a run waits".to_owned())),
+            None => (StateWord::Idle, self.dispatch.next_retry().map(|_| "a retry is due".to_owned())),
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! The one door to a running host: commands with their replies, and readers of what it keeps.
+//!
+//! Whoever holds a handle may ask; the actors answer. Records and logs are read through `store`, on a thread that may
+//! wait for the disk, never on the actors.
+
+mod read;
+
+use std::{path::PathBuf, sync::Arc};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    decide::{admit::Refusal, zone::Zone},
+    host::view::{LiveLog, View},
+    model::{
+        config::Config,
+        id::{JobId, JobKind, JobName, RunId},
+        stop::StopReason,
+        time::Wall,
+    },
+    os::clock::Clock,
+    store::layout::Layout,
+};
+
+/// Commands that wait for the host's ear; when it is full, callers wait.
+pub const COMMANDS_MAX: usize = 1024;
+
+/// Why a command was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// There is no such job.
+    #[error("there is no job `{0}`")]
+    NoJob(JobId),
+    /// There is no such run on its way.
+    #[error("job `{0}` has no run {1} on its way")]
+    NoRun(JobId, RunId),
+    /// The job has a defect that keeps it from running.
+    #[error("job `{0}` cannot run: {1}")]
+    Problem(JobId, String),
+    /// Something that is going on stands against it.
+    #[error("job `{0}` was not started: {1}")]
+    Refused(JobId, Refusal),
+    /// Something keeps the job from running.
+    #[error("job `{0}` does not run: {1}")]
+    Barred(JobId, StopReason),
+    /// What was sent makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+    /// The machine did not do it.
+    #[error("{0}")]
+    Failed(String),
+    /// The host is on its way down.
+    #[error("the host is stopping")]
+    Stopping,
+}
+
+/// A run as its asker learns of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// Its id.
+    pub run: RunId,
+    /// Whether it waits for its turn.
+    pub queued: bool,
+}
+
+/// A request to the host, with the place for its answer.
+#[derive(Debug)]
+pub enum Command {
+    /// Run a triggered job.
+    Run {
+        /// Which.
+        job: JobId,
+        /// Its arguments as one text.
+        arguments: Option<String>,
+        /// Who asks.
+        who: String,
+        /// The answer.
+        reply: Reply<Ticket>,
+    },
+    /// Let a continuous job run, from now on. For a triggered job: let its schedule count again.
+    Start {
+        /// Which.
+        job: JobId,
+        /// Who asks.
+        who: String,
+        /// The answer.
+        reply: Reply<()>,
+    },
+    /// Let a job not run, from now on and over restarts of the host.
+    Stop {
+        /// Which.
+        job: JobId,
+        /// Who asks.
+        who: String,
+        /// The answer.
+        reply: Reply<()>,
+    },
+    /// Stop a continuous job and start it again.
+    Restart {
+        /// Which.
+        job: JobId,
+        /// Who asks.
+        who: String,
+        /// The answer.
+        reply: Reply<()>,
+    },
+    /// End one run.
+    Cancel {
+        /// Whose.
+        job: JobId,
+        /// Which.
+        run: RunId,
+        /// Who asks.
+        who: String,
+        /// The answer.
+        reply: Reply<()>,
+    },
+    /// Forget what was asked of a job, which was deleted.
+    Forget {
+        /// Which.
+        job: JobId,
+        /// The answer.
+        reply: Reply<()>,
+    },
+    /// Read a job's folder now, and answer when what was read has been told to its supervisor.
+    Refresh {
+        /// Which; every folder when `None`.
+        job: Option<JobId>,
+        /// The answer.
+        reply: Reply<()>,
+    },
+}
+
+impl CommandError {
+    /// Returns Kudu's text for a run that was not started (spec/kudu-webjobs 8.5); `None` where Kudu has none.
+    pub fn kudu_text(&self) -> Option<&'static str> {
+        match self {
+            Self::Refused(_, Refusal::AlreadyRunning | Refusal::Full(_) | Refusal::QueueFull) => {
+                Some("Cannot start a new run since job is already running.")
+            }
+            Self::Refused(_, Refusal::Stopped(_)) | Self::Barred(..) | Self::Stopping => {
+                Some("WebJobs are currently in \"stopped\" state.")
+            }
+            Self::NoJob(_) | Self::NoRun(..) | Self::Problem(..) | Self::Invalid(_) | Self::Failed(_) => None,
+        }
+    }
+}
+
+impl Command {
+    /// Answers with an error.
+    pub fn refuse(self, error: impl FnOnce() -> CommandError) {
+        // Whoever no longer waits for an answer gets none.
+        match self {
+            Self::Run { reply, .. } => drop(reply.send(Err(error()))),
+            Self::Start { reply, .. }
+            | Self::Stop { reply, .. }
+            | Self::Restart { reply, .. }
+            | Self::Cancel { reply, .. }
+            | Self::Forget { reply, .. }
+            | Self::Refresh { reply, .. } => drop(reply.send(Err(error()))),
+        }
+    }
+}
+
+/// Where an answer goes.
+pub type Reply<T> = oneshot::Sender<Result<T, CommandError>>;
+
+/// What a job's folder shall hold.
+#[derive(Debug)]
+pub enum Upload {
+    /// The content of a zip file that lies here.
+    Zip(PathBuf),
+    /// One file of this name, that lies here.
+    File {
+        /// Its name, without folders.
+        name: String,
+        /// Where it lies now.
+        path: PathBuf,
+    },
+}
+
+/// Which runs of a job are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct RunFilter {
+    /// Only those that failed, timed out or were lost.
+    pub failed: bool,
+    /// Only those that began at or after this moment.
+    pub since: Option<Wall>,
+    /// At most so many, the newest first.
+    pub limit: Option<usize>,
+}
+
+/// A due time to come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Coming {
+    /// When it is due.
+    pub due: Wall,
+    /// The same with the local time and zone, as RFC 9557 text.
+    pub local: String,
+    /// The schedule's expression.
+    pub expression: String,
+    /// The schedule's label.
+    pub label: Option<String>,
+    /// How a change of the clocks moves it, for people.
+    pub mark: Option<String>,
+}
+
+/// A handle to a running host. Clones are handles to the same host.
+#[derive(Clone, Debug)]
+pub struct HostHandle {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    commands: mpsc::Sender<Command>,
+    view: Arc<View>,
+    config: Arc<Config>,
+    layout: Layout,
+    clock: Clock,
+    zone: Zone,
+}
+
+impl HostHandle {
+    /// Makes the handle of a host that hears `commands` and publishes to `view`. `zone` is that of schedules which name
+    /// none.
+    pub fn new(
+        commands: mpsc::Sender<Command>,
+        view: Arc<View>,
+        config: Arc<Config>,
+        layout: Layout,
+        clock: Clock,
+        zone: Zone,
+    ) -> Self {
+        Self { shared: Arc::new(Shared { commands, view, config, layout, clock, zone }) }
+    }
+
+    /// Makes a handle for tests of what stands on it.
+    #[cfg(test)]
+    pub fn for_tests(commands: mpsc::Sender<Command>, view: Arc<View>, config: Arc<Config>, layout: Layout) -> Self {
+        let zone = Zone::parse("UTC").expect("a name of a zone");
+        Self::new(commands, view, config, layout, Clock::start(), zone)
+    }
+
+    /// Returns what every job is doing.
+    pub fn view(&self) -> &View {
+        &self.shared.view
+    }
+
+    /// Returns how the host was configured.
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// Returns where things lie on disk.
+    pub fn layout(&self) -> &Layout {
+        &self.shared.layout
+    }
+
+    /// Reads the wall clock, for answers that show how long something takes already.
+    pub fn now(&self) -> Wall {
+        self.shared.clock.now().wall
+    }
+
+    /// Finds a job without regard to case (spec/kudu-webjobs 1.3); the exact name first.
+    pub fn find(&self, kind: JobKind, name: &str) -> Option<JobId> {
+        let exact = JobId { kind, name: JobName::parse(name).ok()? };
+        if self.view().job(&exact).is_some() {
+            return Some(exact);
+        }
+        let folded = name.to_lowercase();
+        let mut ids = self.view().jobs().into_iter().map(|job| job.found.id.clone());
+        ids.find(|id| id.kind == kind && id.name.as_str().to_lowercase() == folded)
+    }
+
+    /// Returns the log that a run, or a continuous job as a whole, is written to by this host now; `None` when nothing
+    /// here writes it.
+    pub fn live_log(&self, job: &JobId, run: Option<RunId>) -> Option<LiveLog> {
+        self.view().live_log(job, run)
+    }
+
+    /// Runs a triggered job.
+    ///
+    /// # Errors
+    /// When there is no such job, it has a defect, or its overlap policy refuses.
+    pub async fn run(&self, job: JobId, arguments: Option<String>, who: String) -> Result<Ticket, CommandError> {
+        self.ask(|reply| Command::Run { job, arguments, who, reply }).await
+    }
+
+    /// Lets a continuous job run.
+    ///
+    /// # Errors
+    /// When there is no such job.
+    pub async fn start(&self, job: JobId, who: String) -> Result<(), CommandError> {
+        self.ask(|reply| Command::Start { job, who, reply }).await
+    }
+
+    /// Stops a continuous job; it stays stopped over restarts of the host. Answers when the stop has begun.
+    ///
+    /// # Errors
+    /// When there is no such job, or the wish cannot be kept on disk.
+    pub async fn stop(&self, job: JobId, who: String) -> Result<(), CommandError> {
+        self.ask(|reply| Command::Stop { job, who, reply }).await
+    }
+
+    /// Stops a continuous job and starts it again.
+    ///
+    /// # Errors
+    /// When there is no such job.
+    pub async fn restart(&self, job: JobId, who: String) -> Result<(), CommandError> {
+        self.ask(|reply| Command::Restart { job, who, reply }).await
+    }
+
+    /// Ends one run.
+    ///
+    /// # Errors
+    /// When no such run is on its way.
+    pub async fn cancel(&self, job: JobId, run: RunId, who: String) -> Result<(), CommandError> {
+        self.ask(|reply| Command::Cancel { job, run, who, reply }).await
+    }
+
+    /// Forgets what people asked of a job that was deleted, so that a new one of its name starts afresh.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub async fn forget(&self, job: JobId) -> Result<(), CommandError> {
+        self.ask(|reply| Command::Forget { job, reply }).await
+    }
+
+    /// Reads a job's folder, or all, and answers when the view shows what was read.
+    ///
+    /// # Errors
+    /// When the host is on its way down.
+    pub async fn refresh(&self, job: Option<JobId>) -> Result<(), CommandError> {
+        self.ask(|reply| Command::Refresh { job, reply }).await
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.shared.commands.send(command(reply)).await;
+        sent.map_err(|_| CommandError::Stopping)?;
+        answer.await.unwrap_or(Err(CommandError::Stopping))
+    }
+}

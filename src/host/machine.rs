@@ -1,0 +1,129 @@
+//! What every actor works with: the machine below the host, opened once at its start.
+//!
+//! Shared by `Arc` and never changed, but for the journal of open runs, which has a lock of its own.
+
+use std::{
+    ffi::OsString,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::mpsc;
+use tracing::warn;
+
+use crate::{
+    decide::{life::LifePolicy, zone::Zone},
+    host::{scanner::ScanRequest, view::View},
+    model::{
+        config::Config,
+        id::{JobId, JobKind, RunId},
+        job::Job,
+        log::{LineStyle, LogPolicy},
+        run::Trigger,
+        settings::LogSetting,
+        time::Now,
+    },
+    os::{clock::Clock, process::Spawner, workcopy::WorkCopies},
+    store::{
+        layout::Layout,
+        log::{LogFile, LogName, LogWriter, Packer, Sharing},
+        open_runs::OpenRuns,
+    },
+};
+
+/// The machine below the host.
+#[derive(Debug)]
+pub struct Machine {
+    /// Both clocks.
+    pub clock: Clock,
+    /// How the host was set up.
+    pub config: Arc<Config>,
+    /// Where things lie on disk.
+    pub layout: Layout,
+    /// Starts processes.
+    pub spawner: Spawner,
+    /// Private working copies of the jobs' folders.
+    pub copies: WorkCopies,
+    /// Asks for folders to be read.
+    pub scan: mpsc::Sender<ScanRequest>,
+    /// Compresses rolled logs.
+    pub packer: Packer,
+    /// What everybody may see.
+    pub view: Arc<View>,
+    /// The environment that jobs inherit.
+    pub environment: Vec<(OsString, OsString)>,
+    /// The zone of schedules that name none.
+    pub zone: Zone,
+    /// How lines of logs begin.
+    pub style: LineStyle,
+    /// Runs that began here and have not ended.
+    pub open_runs: Mutex<OpenRuns>,
+}
+
+impl Machine {
+    /// Reads both clocks.
+    pub fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// Makes the writer of a log; nothing is opened yet.
+    pub fn log(&self, job: &JobId, run: RunId, setting: &LogSetting) -> Arc<LogWriter> {
+        let (dir, name) = self.layout.run_log(job, run);
+        self.log_named(dir, name, sharing(job.kind), log_policy(setting))
+    }
+
+    /// Makes the writer of any log.
+    pub fn log_named(&self, dir: PathBuf, name: &str, sharing: Sharing, policy: LogPolicy) -> Arc<LogWriter> {
+        // A dot would end the name before its extension.
+        let instance = self.layout.instance().as_str().replace('.', "-").into();
+        let file = LogFile { dir, name: LogName::new(name), sharing, instance };
+        Arc::new(LogWriter::new(file, self.style.clone(), policy, self.packer.clone()))
+    }
+
+    /// Notes in the journal that a run began.
+    pub fn note_begin(&self, job: &JobId, run: RunId, trigger: &Trigger) {
+        if let Err(error) = self.open_runs.lock().unwrap_or_else(PoisonError::into_inner).begin(job, run, trigger) {
+            warn!(%job, %run, %error, "could not note that a run began");
+        }
+    }
+
+    /// Notes in the journal that a run's record is closed.
+    pub fn note_end(&self, job: &JobId, run: RunId) {
+        if let Err(error) = self.open_runs.lock().unwrap_or_else(PoisonError::into_inner).end(job, run) {
+            warn!(%job, %run, %error, "could not note that a run ended");
+        }
+    }
+
+    /// Returns what of a job's settings, and the host's, matters to one run.
+    pub fn life_policy(&self, job: &Job) -> LifePolicy {
+        let settings = &job.settings;
+        let host_idle = match job.id.kind {
+            JobKind::Continuous => None,
+            JobKind::Triggered => self.config.kudu.idle_timeout,
+        };
+        LifePolicy {
+            grace: job.grace(),
+            stop_signal: settings.stop_signal,
+            timeout: settings.timeout,
+            idle_timeout: settings.idle_timeout.or(host_idle).filter(|timeout| *timeout > Duration::ZERO),
+            success_exit_codes: settings.success_exit_codes.clone(),
+        }
+    }
+}
+
+/// Returns who else may want the log of a run.
+pub fn sharing(kind: JobKind) -> Sharing {
+    match kind {
+        JobKind::Continuous => Sharing::Shared,
+        JobKind::Triggered => Sharing::Sole,
+    }
+}
+
+/// Keeps all of a log: for one whose settings are not known.
+pub const KEEP_ALL: LogPolicy = LogPolicy { max_size: u64::MAX, keep: u32::MAX, max_age: Duration::MAX };
+
+/// Returns how much of a job's log is kept.
+pub fn log_policy(setting: &LogSetting) -> LogPolicy {
+    LogPolicy { max_size: setting.max_size, keep: setting.keep, max_age: setting.max_age }
+}

@@ -1,0 +1,104 @@
+//! What a job's actor may be told. Both kinds of actors take the same messages; each does what fits its kind.
+
+use std::sync::Arc;
+
+use crate::{
+    host::handle::{CommandError, Reply, Ticket},
+    model::{
+        id::{JobId, RunId},
+        job::Found,
+    },
+    store::overrides::Stopped,
+};
+
+/// Messages that wait for an actor; when it is full, the reconciler waits.
+pub const INBOX_MAX: usize = 32;
+
+/// A message to a job's actor.
+#[derive(Debug)]
+pub enum JobMessage {
+    /// Its folder, or what people asked of it, says something else.
+    Update(Box<Update>, Option<Reply<()>>),
+    /// Run it.
+    Run(Box<Ask>),
+    /// Start it, although nothing it was told says something else: it ended, and its policy left it there.
+    Start {
+        /// Who asks.
+        who: String,
+        /// The answer.
+        reply: Reply<()>,
+    },
+    /// Stop it and start it again.
+    Restart {
+        /// Who asks.
+        who: String,
+        /// The answer.
+        reply: Reply<()>,
+    },
+    /// End one run.
+    Cancel {
+        /// Which.
+        run: RunId,
+        /// Who asks.
+        who: String,
+        /// The answer.
+        reply: Reply<()>,
+    },
+    /// The host stops, or the job's folder is gone: end everything, then yourself.
+    End(Ending),
+}
+
+/// Why an actor ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The job's folder is gone.
+    Removed,
+    /// The host stops.
+    HostStopping,
+    /// The host stops without grace.
+    HostKilled,
+}
+
+/// What a job's actor is told of its job.
+#[derive(Clone, Debug)]
+pub struct Update {
+    /// Its folder as last read.
+    pub found: Arc<Found>,
+    /// Whether somebody stopped it.
+    pub stopped: Option<Stopped>,
+}
+
+/// A request for a run.
+#[derive(Debug)]
+pub struct Ask {
+    /// Its arguments as one text.
+    pub arguments: Option<String>,
+    /// Who asks.
+    pub who: String,
+    /// The answer.
+    pub reply: Reply<Ticket>,
+}
+
+impl JobMessage {
+    /// Answers whoever waits for this message that the host is on its way down.
+    pub fn refuse(self) {
+        self.answer(|| CommandError::Stopping);
+    }
+
+    /// Answers whoever waits for this message that the job does not take it.
+    pub fn invalid(self, job: &JobId, what: &str) {
+        self.answer(|| CommandError::Invalid(format!("job `{job}` is {}: {what}", job.kind)));
+    }
+
+    fn answer(self, error: impl FnOnce() -> CommandError) {
+        match self {
+            // Whoever no longer waits for an answer gets none.
+            Self::Run(ask) => drop(ask.reply.send(Err(error()))),
+            Self::Start { reply, .. } | Self::Restart { reply, .. } | Self::Cancel { reply, .. } => {
+                let _ = reply.send(Err(error()));
+            }
+            Self::Update(_, Some(reply)) => drop(reply.send(Err(error()))),
+            Self::Update(_, None) | Self::End(_) => {}
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! From what an actor knows to what everybody may see.
+
+use std::fs;
+
+use crate::{
+    decide::life::Life,
+    host::{handle::Reply, machine::Machine, view::CopyView},
+    model::{
+        id::JobId,
+        job::Found,
+        status::{StateWord, Status},
+        time::{Mono, Now, Wall},
+    },
+};
+
+/// Returns the moment of the wall clock that a deadline is expected at.
+pub fn wall_of(deadline: Mono, now: Now) -> Wall {
+    now.after(deadline.since(now.mono)).wall
+}
+
+/// Returns the word for a life on its way.
+pub fn life_word(life: &Life) -> StateWord {
+    match life {
+        Life::Preparing | Life::Spawning { .. } => StateWord::Starting,
+        Life::Running { .. } => StateWord::Running,
+        Life::Stopping { .. } | Life::Killing { .. } | Life::Sweeping { .. } | Life::Ended { .. } => {
+            StateWord::Stopping
+        }
+        Life::Draining { why, .. } => {
+            if why.is_some() {
+                StateWord::Stopping
+            } else {
+                StateWord::Running
+            }
+        }
+    }
+}
+
+/// Returns what there is to say of a life on its way.
+pub fn life_reason(life: &Life) -> Option<String> {
+    match life {
+        Life::Preparing => Some("its working copy is being made".to_owned()),
+        Life::Spawning { .. } => Some("its process is being started".to_owned()),
+        Life::Running { .. } | Life::Ended { .. } => None,
+        Life::Stopping { why, .. } => Some(why.to_string()),
+        Life::Killing { why, .. } => Some(format!("{why}; it was killed and has not gone yet")),
+        Life::Draining { exit, .. } => Some(format!("ended with {exit}; somebody still holds its output open")),
+        Life::Sweeping { .. } => Some("what it left behind is being ended".to_owned()),
+    }
+}
+
+/// Returns a continuous job's state: that of the copy that tells most.
+pub fn continuous(found: &Found, runs: bool, copies: &[CopyView], now: Wall) -> Status {
+    // A job with a defect may still run its last good content: then that is its state.
+    let telling = copies.iter().map(|copy| &copy.status).max_by_key(|status| weight(status.state));
+    match telling {
+        Some(status) if runs => status.clone(),
+        // Its actor has not begun yet.
+        None if runs => Status { state: StateWord::Initializing, reason: None, since: now, until: None },
+        Some(_) | None => Status { state: StateWord::Problem, reason: Some(worst(found)), since: now, until: None },
+    }
+}
+
+/// What goes wrong weighs most, what runs least of what is up.
+fn weight(word: StateWord) -> u8 {
+    match word {
+        StateWord::Problem => 9,
+        StateWord::Backoff => 8,
+        StateWord::Stopping => 7,
+        StateWord::Starting => 6,
+        StateWord::Running => 5,
+        StateWord::Standby => 4,
+        StateWord::Done => 3,
+        StateWord::Stopped | StateWord::Disabled => 2,
+        StateWord::Initializing | StateWord::Idle => 1,
+    }
+}
+
+/// Returns what is wrong with a folder, in one line.
+pub fn worst(found: &Found) -> String {
+    let fatal = found.problems.iter().find(|problem| problem.fatal).or(found.problems.first());
+    fatal.map_or_else(|| "it was not read yet".to_owned(), ToString::to_string)
+}
+
+/// Returns what a lock says of its holder, with Kudu's members (spec/kudu-webjobs 3.6).
+pub fn lock_text(machine: &Machine, job: &JobId) -> String {
+    let text = serde_json::json!({
+        "OperationName": format!("Starting {} {} WebJob", job.name, job.kind),
+        "AcquiredDateTime": machine.now().wall.to_string(),
+        "StackTrace": "",
+        "InstanceId": machine.layout.instance().as_str(),
+    });
+    text.to_string()
+}
+
+/// Writes the word by which other hosts know what the job does here (spec/kudu-webjobs 3.2), when it is another than
+/// before.
+pub fn instance_status(machine: &Machine, job: &JobId, state: StateWord) {
+    let known = machine.view.job(job).map(|view| view.status.state);
+    if known == Some(state) {
+        return;
+    }
+    let path = machine.layout.instance_status(job, machine.layout.instance());
+    let text = format!("{{\"Status\":\"{}\"}}", state.kudu());
+    // A job that never ran has no folder yet, and other hosts take what they cannot read for nothing.
+    let _ = fs::write(path, text);
+}
+
+/// Tells whoever waits that it is done.
+pub fn answer(reply: Option<Reply<()>>) {
+    // Whoever no longer waits for an answer gets none.
+    drop(reply.map(|reply| reply.send(Ok(()))));
+}

@@ -1,0 +1,390 @@
+//! The actor that makes what is into what should be: one actor a job, told of every change, asked on behalf of people.
+//!
+//! It alone knows which actors there are and what people asked of jobs beyond their folders. It never waits for a job:
+//! a job that takes long to stop is left to its actor, and a folder that comes back meanwhile waits for it.
+
+use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{mpsc, watch},
+    task::{JoinHandle, JoinSet},
+};
+use tracing::{info, warn};
+
+use crate::{
+    decide::reconcile::{self, Change, Observed},
+    host::{
+        dispatcher::Dispatcher,
+        handle::{Command, CommandError, Reply},
+        machine::Machine,
+        message::{Ask, Ending, JobMessage, Update},
+        scanner::{Round, ScanRequest},
+        supervisor::Supervisor,
+    },
+    model::{
+        id::{JobId, JobKind},
+        job::{Desired, Found},
+        listing,
+        run::Trigger,
+        time::Mono,
+    },
+    os::watch::single::FileWatch,
+    store::overrides::{Overrides, Stopped},
+};
+
+/// A job found this soon after the host's start was there before it.
+const STARTING: Duration = Duration::from_secs(5);
+
+/// The actor.
+#[derive(Debug)]
+pub struct Reconciler {
+    machine: Arc<Machine>,
+    overrides: Overrides,
+    /// Tells when another host has written what people asked of it.
+    watch: Option<FileWatch>,
+    desired: Arc<Desired>,
+    observed: Observed,
+    actors: BTreeMap<JobId, Actor>,
+    /// Actors of folders that are gone; they end in their own time.
+    leaving: JoinSet<JobId>,
+    /// Their inboxes: an actor whose inbox is dropped takes it for the end of the host.
+    left: BTreeMap<JobId, mpsc::Sender<JobMessage>>,
+    is_first: bool,
+    started: Mono,
+    ready: watch::Sender<bool>,
+}
+
+#[derive(Debug)]
+struct Actor {
+    /// What it was told last of what people asked.
+    stopped: Option<Stopped>,
+    inbox: mpsc::Sender<JobMessage>,
+    life: JoinHandle<()>,
+}
+
+/// How far the host's stop is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopping {
+    /// It runs.
+    No,
+    /// It stops, with every job's grace.
+    Graceful,
+    /// It stops at once.
+    Now,
+}
+
+enum Heard {
+    Stop,
+    Command(Option<Command>),
+    Round(Option<Round>),
+    Left(JobId),
+    Overrides,
+}
+
+impl Reconciler {
+    /// Makes the actor; `ready` becomes true when the first picture has been carried out.
+    pub fn new(machine: &Arc<Machine>, overrides: Overrides, ready: watch::Sender<bool>) -> Self {
+        let path = machine.layout.overrides();
+        let watch = FileWatch::start(&path).inspect_err(|error| {
+            warn!(path = %path.display(), %error, "what other hosts are asked is noticed on a timer only");
+        });
+        Self {
+            machine: Arc::clone(machine),
+            overrides,
+            watch: watch.ok(),
+            desired: Arc::default(),
+            observed: Observed::new(),
+            actors: BTreeMap::new(),
+            leaving: JoinSet::new(),
+            left: BTreeMap::new(),
+            is_first: true,
+            started: machine.now().mono,
+            ready,
+        }
+    }
+
+    /// Lives until the host stops; when it returns, no job runs any more.
+    pub async fn live(
+        mut self,
+        mut commands: mpsc::Receiver<Command>,
+        mut rounds: mpsc::Receiver<Round>,
+        mut stop: watch::Receiver<Stopping>,
+    ) {
+        loop {
+            let heard = tokio::select! {
+                biased;
+                // Cancel-safe: the value stays in the watch.
+                _ = stop.wait_for(|stop| *stop != Stopping::No) => Heard::Stop,
+                // Cancel-safe: `recv` loses nothing.
+                command = commands.recv() => Heard::Command(command),
+                // Cancel-safe: `recv` loses nothing.
+                round = rounds.recv() => Heard::Round(round),
+                // Cancel-safe: an actor that ended stays in the set until it is taken.
+                Some(Ok(id)) = self.leaving.join_next() => Heard::Left(id),
+                // Cancel-safe: what was not told yet is told next.
+                () = told(self.watch.as_ref()) => Heard::Overrides,
+            };
+            match heard {
+                Heard::Command(Some(command)) => self.command(command).await,
+                Heard::Round(Some(round)) => self.round(round).await,
+                Heard::Left(id) => {
+                    self.left.remove(&id);
+                    self.carry_out(Vec::new()).await;
+                }
+                Heard::Overrides => self.heed_overrides().await,
+                Heard::Stop | Heard::Command(None) | Heard::Round(None) => break,
+            }
+        }
+        commands.close();
+        while let Ok(command) = commands.try_recv() {
+            command.refuse(|| CommandError::Stopping);
+        }
+        self.stop(&mut stop).await;
+    }
+
+    /// All jobs are told at once, and each has its grace.
+    async fn stop(mut self, stop: &mut watch::Receiver<Stopping>) {
+        let ending = |stopping| if stopping == Stopping::Now { Ending::HostKilled } else { Ending::HostStopping };
+        let told = *stop.borrow_and_update();
+        self.tell_all(ending(told)).await;
+        let actors = std::mem::take(&mut self.actors);
+        let left = std::mem::take(&mut self.left).into_values();
+        let inboxes: Vec<_> = actors.values().map(|actor| actor.inbox.clone()).chain(left).collect();
+        let ended = async {
+            for actor in actors.into_values() {
+                // An actor that panicked has told so already.
+                let _ = actor.life.await;
+            }
+            while self.leaving.join_next().await.is_some() {}
+        };
+        let hurried = async {
+            if told != Stopping::Now && stop.wait_for(|stop| *stop == Stopping::Now).await.is_ok() {
+                for inbox in &inboxes {
+                    let _ = inbox.send(JobMessage::End(Ending::HostKilled)).await;
+                }
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = ended => {}
+            () = hurried => {}
+        }
+    }
+
+    async fn tell_all(&self, ending: Ending) {
+        for inbox in self.actors.values().map(|actor| &actor.inbox).chain(self.left.values()) {
+            // One that has ended needs no telling.
+            let _ = inbox.send(JobMessage::End(ending)).await;
+        }
+    }
+
+    async fn round(&mut self, round: Round) {
+        self.desired = round.desired;
+        self.heed_overrides().await;
+        self.carry_out(round.replies).await;
+        if std::mem::take(&mut self.is_first) {
+            self.ready.send_replace(true);
+        }
+        let machine = Arc::clone(&self.machine);
+        tokio::task::spawn_blocking(move || {
+            for (path, error) in machine.copies.collect() {
+                warn!(path = %path.display(), %error, "could not remove an old working copy");
+            }
+        });
+    }
+
+    /// Carries out the difference, then answers those who wait for it.
+    async fn carry_out(&mut self, replies: Vec<Reply<()>>) {
+        let desired = Arc::clone(&self.desired);
+        let mut told = Vec::new();
+        for change in reconcile::plan(&self.observed, &desired.jobs) {
+            match change {
+                Change::Retire(id) => self.retire(&id).await,
+                Change::Add(found) => self.add(found),
+                Change::Update(found) => told.extend(self.update(found).await),
+            }
+        }
+        if replies.is_empty() {
+            return;
+        }
+        tokio::spawn(async move {
+            for told in told {
+                let _ = told.await;
+            }
+            for reply in replies {
+                let _ = reply.send(Ok(()));
+            }
+        });
+    }
+
+    /// Reads what people asked of any host, and tells the actors that were told otherwise.
+    async fn heed_overrides(&mut self) {
+        if let Err(error) = self.overrides.refresh() {
+            warn!(%error, "could not read what people asked of jobs");
+        }
+        for (id, actor) in &mut self.actors {
+            let stopped = self.overrides.stopped(id).cloned();
+            let Some(found) = self.observed.get(id).filter(|_| stopped != actor.stopped) else { continue };
+            info!(job = %id, stopped = stopped.is_some(), "another host was asked to stop or start a job");
+            actor.stopped.clone_from(&stopped);
+            let update = Update { found: Arc::clone(found), stopped };
+            // One that has ended needs no telling.
+            let _ = actor.inbox.send(JobMessage::Update(Box::new(update), None)).await;
+        }
+    }
+
+    async fn retire(&mut self, id: &JobId) {
+        self.observed.remove(id);
+        self.machine.copies.forget(id);
+        let Some(actor) = self.actors.remove(id) else { return };
+        let _ = actor.inbox.send(JobMessage::End(Ending::Removed)).await;
+        let life = actor.life;
+        self.left.insert(id.clone(), actor.inbox);
+        let id = id.clone();
+        self.leaving.spawn(async move {
+            // An actor that panicked has told so already.
+            let _ = life.await;
+            id
+        });
+    }
+
+    fn add(&mut self, found: Arc<Found>) {
+        let id = found.id.clone();
+        if self.left.contains_key(&id) {
+            return;
+        }
+        for problem in &found.problems {
+            warn!(job = %id, %problem, "a job has a problem");
+        }
+        self.observed.insert(id.clone(), Arc::clone(&found));
+        // A folder that was still being written when the host started is read a little later.
+        let starting = self.is_first || self.machine.now().mono.since(self.started) < STARTING;
+        let trigger =
+            if starting { Trigger::Startup } else { Trigger::Change { what: "the job was added".to_owned() } };
+        let stopped = self.overrides.stopped(&id).cloned();
+        let update = Update { stopped: stopped.clone(), found };
+        let (inbox, life) = match id.kind {
+            JobKind::Continuous => Supervisor::spawn(&self.machine, update, trigger),
+            JobKind::Triggered => Dispatcher::spawn(&self.machine, update, trigger),
+        };
+        if !self.is_first {
+            info!(job = %id, "a job was added");
+        }
+        self.actors.insert(id, Actor { stopped, inbox, life });
+    }
+
+    async fn update(&mut self, found: Arc<Found>) -> Option<tokio::sync::oneshot::Receiver<Result<(), CommandError>>> {
+        let id = found.id.clone();
+        for problem in &found.problems {
+            warn!(job = %id, %problem, "a job has a problem");
+        }
+        self.observed.insert(id.clone(), Arc::clone(&found));
+        let update = Update { stopped: self.overrides.stopped(&id).cloned(), found };
+        let (reply, told) = tokio::sync::oneshot::channel();
+        let actor = self.actors.get_mut(&id)?;
+        actor.stopped.clone_from(&update.stopped);
+        actor.inbox.send(JobMessage::Update(Box::new(update), Some(reply))).await.ok()?;
+        Some(told)
+    }
+
+    async fn command(&mut self, command: Command) {
+        match command {
+            Command::Run { job, arguments, who, reply } => {
+                let ask = |reply| JobMessage::Run(Box::new(Ask { arguments, who, reply }));
+                self.pass(&job, reply, ask).await;
+            }
+            Command::Restart { job, who, reply } => {
+                self.pass(&job, reply, |reply| JobMessage::Restart { who, reply }).await;
+            }
+            Command::Cancel { job, run, who, reply } => {
+                self.pass(&job, reply, |reply| JobMessage::Cancel { run, who, reply }).await;
+            }
+            Command::Start { job, who, reply } => self.start(job, who, reply).await,
+            Command::Stop { job, who, reply } => self.stop_job(job, who, reply).await,
+            Command::Forget { job, reply } => {
+                let done = self.overrides.start(&job).map_err(|error| CommandError::Failed(format!("{error:#}")));
+                // Whoever no longer waits for an answer gets none.
+                let _ = reply.send(done);
+            }
+            Command::Refresh { job, reply } => {
+                let scan = self.machine.scan.clone();
+                // Not awaited here: the scanner may be waiting for this actor to take its last round.
+                tokio::spawn(async move {
+                    let asked = scan.send(ScanRequest { job, reply: Some(reply) }).await;
+                    if let Err(mpsc::error::SendError(ScanRequest { reply: Some(reply), .. })) = asked {
+                        let _ = reply.send(Err(CommandError::Stopping));
+                    }
+                });
+            }
+        }
+    }
+
+    async fn pass<T>(&self, job: &JobId, reply: Reply<T>, message: impl FnOnce(Reply<T>) -> JobMessage) {
+        match self.actors.get(job) {
+            None => drop(reply.send(Err(CommandError::NoJob(job.clone())))),
+            Some(actor) => {
+                if let Err(mpsc::error::SendError(message)) = actor.inbox.send(message(reply)).await {
+                    message.refuse();
+                }
+            }
+        }
+    }
+
+    async fn start(&mut self, job: JobId, who: String, reply: Reply<()>) {
+        let Some(found) = self.observed.get(&job).cloned() else {
+            return drop(reply.send(Err(CommandError::NoJob(job))));
+        };
+        let freed = self.overrides.start(&job).map_err(|error| CommandError::Failed(format!("{error:#}")));
+        let found = freed.and_then(|()| without_marker(found));
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => return drop(reply.send(Err(error))),
+        };
+        self.observed.insert(job.clone(), Arc::clone(&found));
+        info!(%job, %who, "starting a job on request");
+        let update = Update { found, stopped: None };
+        let Some(actor) = self.actors.get_mut(&job) else { return };
+        actor.stopped = None;
+        // An actor that has ended answers by the second message.
+        let _ = actor.inbox.send(JobMessage::Update(Box::new(update), None)).await;
+        self.pass(&job, reply, |reply| JobMessage::Start { who, reply }).await;
+    }
+
+    async fn stop_job(&mut self, job: JobId, who: String, reply: Reply<()>) {
+        let Some(found) = self.observed.get(&job).cloned() else {
+            return drop(reply.send(Err(CommandError::NoJob(job))));
+        };
+        let stopped = Stopped { by: who.clone(), at: self.machine.now().wall };
+        if let Err(error) = self.overrides.stop(&job, stopped.clone()) {
+            return drop(reply.send(Err(CommandError::Failed(format!("{error:#}")))));
+        }
+        info!(%job, %who, "stopping a job on request");
+        if let Some(actor) = self.actors.get_mut(&job) {
+            actor.stopped = Some(stopped.clone());
+        }
+        let update = Update { found, stopped: Some(stopped) };
+        self.pass(&job, reply, |reply| JobMessage::Update(Box::new(update), Some(reply))).await;
+    }
+}
+
+async fn told(watch: Option<&FileWatch>) {
+    match watch {
+        Some(watch) => watch.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Removes the marker that keeps a job from running, which is what Kudu's start does (spec/kudu-webjobs 3.7).
+fn without_marker(found: Arc<Found>) -> Result<Arc<Found>, CommandError> {
+    let Some(job) = found.job.as_ref().filter(|job| job.disable_marker) else { return Ok(found) };
+    let folder = job.root.join(&job.script.dir);
+    let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_name().to_str().is_some_and(listing::is_disable_marker)) {
+        let path = entry.path();
+        fs::remove_file(&path)
+            .map_err(|error| CommandError::Failed(format!("could not remove `{}`: {error}", path.display())))?;
+    }
+    let mut job = (**job).clone();
+    job.disable_marker = false;
+    Ok(Arc::new(Found { job: Some(Arc::new(job)), ..(*found).clone() }))
+}

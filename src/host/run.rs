@@ -1,0 +1,329 @@
+//! One run's machinery: performs what its state machine asks for, and reports what happens.
+//!
+//! ```text
+//!  Body (in the job's actor)            drive (a task of its own)
+//!  Prepare ───────────────────────────> working copy ──── Prepared ──> actor
+//!  Spawn ───── go ────────────────────> process ───────── Spawned ───> actor
+//!  Terminate, Kill ── group             exit ──────────── Exited ────> actor
+//!  CutOutput ─ cut ───────────────────> pump ──────────── OutputClosed > actor
+//!  Sweep ───── sweep ─────────────────> leftovers ─────── Swept ─────> actor
+//! ```
+//!
+//! The task ends when the run has; dropping its `Body` before that kills the run. Nothing is decided here.
+
+mod task;
+
+use std::{fs, path::PathBuf, sync::Arc};
+
+use tokio::sync::{Notify, mpsc, oneshot};
+use tracing::warn;
+
+use self::task::Task;
+use crate::{
+    decide::life::{End, LifeAction, LifeEvent},
+    host::{machine::Machine, scanner::ScanRequest},
+    model::{
+        exit::Exit,
+        id::{JobKind, RunId},
+        job::Job,
+        log::Level,
+        run::{Outcome, RunPhase, RunRecord},
+        time::Mono,
+    },
+    os::{output::Activity, process::Group},
+    store::{log::LogWriter, record},
+};
+
+/// Facts of one job's runs that wait for its actor; when it is full, the run's task waits.
+pub const FACTS_MAX: usize = 16;
+
+/// How often a folder that changes while it is copied is read again for one run.
+const REREADS_MAX: u32 = 5;
+
+/// Something that happened to a run.
+#[derive(Debug)]
+pub struct Fact {
+    /// Which run.
+    pub run: RunId,
+    /// What.
+    pub news: News,
+}
+
+/// What happened to a run.
+#[derive(Debug)]
+pub enum News {
+    /// What its state machine knows.
+    Event(LifeEvent),
+    /// Its process is there.
+    Spawned(Group),
+    /// Its folder changed while it was copied, for this reason: it should be read again.
+    Stale(String),
+    /// The folder has been read again.
+    Reread,
+}
+
+/// Where a run's facts go.
+pub type Facts = mpsc::Sender<Fact>;
+
+/// One run on its way, as its job's actor holds it.
+#[derive(Debug)]
+pub struct Body {
+    machine: Arc<Machine>,
+    job: Arc<Job>,
+    log: Arc<LogWriter>,
+    facts: Facts,
+    /// Its record so far.
+    pub record: RunRecord,
+    /// The port that it may listen on.
+    pub port: Option<u16>,
+    shutdown_file: PathBuf,
+    /// How often its folder changed while it was copied.
+    rereads: u32,
+    /// When it was accepted.
+    began: Mono,
+    activity: Arc<Activity>,
+    group: Option<Group>,
+    orders: Option<Orders>,
+}
+
+/// How the actor tells the run's task to go on.
+#[derive(Debug)]
+struct Orders {
+    go: Option<oneshot::Sender<()>>,
+    cut: Arc<Notify>,
+    sweep: Option<oneshot::Sender<()>>,
+}
+
+impl Body {
+    /// Takes up a run: notes it in the journal and says so in its log.
+    pub fn new(machine: &Arc<Machine>, job: &Arc<Job>, log: Arc<LogWriter>, facts: Facts, record: RunRecord) -> Self {
+        machine.note_begin(&job.id, record.id, &record.trigger);
+        let now = machine.now();
+        let word = match job.id.kind {
+            JobKind::Continuous => "Starting",
+            JobKind::Triggered => "Initializing",
+        };
+        log.sys(Level::Info, now, &format!("Status changed to {word}"));
+        let folder = shutdown_folder(machine, job);
+        let shutdown_file = folder.join(record.id.to_string());
+        Self {
+            machine: Arc::clone(machine),
+            job: Arc::clone(job),
+            log,
+            facts,
+            record,
+            port: None,
+            shutdown_file,
+            rereads: 0,
+            began: now.mono,
+            activity: Arc::new(Activity::new(now.mono)),
+            group: None,
+            orders: None,
+        }
+    }
+
+    /// Takes in the news, and returns what the state machine is to know of it.
+    pub fn note(&mut self, news: News, job: &Arc<Job>) -> Option<LifeEvent> {
+        match news {
+            News::Event(event) => Some(event),
+            News::Spawned(group) => {
+                let pid = group.id();
+                self.record.phase = RunPhase::Running;
+                self.record.pid = Some(pid);
+                self.group = Some(group);
+                self.keep();
+                Some(LifeEvent::Spawned { pid })
+            }
+            News::Stale(why) if self.rereads >= REREADS_MAX => Some(LifeEvent::StartFailed { why }),
+            News::Stale(_) => {
+                self.rereads += 1;
+                self.reread();
+                None
+            }
+            News::Reread => {
+                self.job = Arc::clone(job);
+                self.record.content = Some(job.content);
+                self.prepare();
+                None
+            }
+        }
+    }
+
+    /// Asks for the folder to be read, and comes back when that is done.
+    fn reread(&self) {
+        let (facts, run) = (self.facts.clone(), self.record.id);
+        let (scan, job) = (self.machine.scan.clone(), self.job.id.clone());
+        tokio::spawn(async move {
+            let (reply, done) = oneshot::channel();
+            // A host that stops reads no more; the run is stopped as well.
+            if scan.send(ScanRequest { job: Some(job), reply: Some(reply) }).await.is_ok() {
+                let _ = done.await;
+            }
+            let _ = facts.send(Fact { run, news: News::Reread }).await;
+        });
+    }
+
+    /// Does what the run's state machine asks for; returns what is known of it at once.
+    pub fn perform(&mut self, action: LifeAction) -> Option<LifeEvent> {
+        match action {
+            LifeAction::Prepare => self.prepare(),
+            LifeAction::Spawn => self.order(|orders| give(&mut orders.go)),
+            LifeAction::Terminate(signal) => {
+                if self.job.id.kind == JobKind::Continuous {
+                    self.log.sys(Level::Info, self.machine.now(), "Status changed to Stopping");
+                }
+                self.announce_stop();
+                if let Some(group) = &self.group
+                    && let Err(error) = group.signal(signal)
+                {
+                    let text = format!("Failed to send {signal}: {error}");
+                    self.log.sys(Level::Warn, self.machine.now(), &text);
+                }
+            }
+            LifeAction::Kill => {
+                self.log.sys(Level::Warn, self.machine.now(), "WebJob process is killed");
+                if let Some(Err(error)) = self.group.as_ref().map(Group::kill) {
+                    self.log.sys(Level::Warn, self.machine.now(), &format!("Failed to kill it: {error}"));
+                }
+            }
+            LifeAction::AwaitGroup => self.await_group(),
+            LifeAction::CutOutput => self.order(|orders| orders.cut.notify_one()),
+            LifeAction::Measure => {
+                let cpu = self.group.as_ref().and_then(Group::cpu_time);
+                return Some(LifeEvent::Measured { last_output: Some(self.activity.last()), cpu });
+            }
+            LifeAction::Sweep => self.order(|orders| give(&mut orders.sweep)),
+        }
+        None
+    }
+
+    /// Closes the record and says in the log how it ended.
+    pub fn finish(mut self, end: &End) -> RunRecord {
+        let now = self.machine.now();
+        self.say_end(end);
+        self.record.phase = RunPhase::Ended(end.outcome);
+        self.record.ended = Some(now.wall.max(self.record.started));
+        self.record.duration_ms = u64::try_from(now.mono.since(self.began).as_millis()).ok();
+        self.record.exit = end.exit;
+        self.record.reason = (!end.reason.is_empty()).then(|| end.reason.clone());
+        if let Some(log) = &mut self.record.log {
+            log.end = self.log.position(now).ok().map(|position| position.offset);
+        }
+        // A record that could not be closed stays in the journal: the next start closes it.
+        if self.keep() {
+            self.machine.note_end(&self.job.id, self.record.id);
+        }
+        // A stop that was never announced left no file.
+        let _ = fs::remove_file(&self.shutdown_file);
+        self.record.clone()
+    }
+
+    /// Writes the record, and tells whether it is written. One that is not does not stop the run.
+    pub fn keep(&self) -> bool {
+        if let Err(error) = record::write(&self.machine.layout, &self.record) {
+            let chain = task::chain(&error);
+            warn!(job = %self.job.id, run = %self.record.id, error = %chain, "could not write a run's record");
+            self.log.sys(Level::Warn, self.machine.now(), &format!("The record of this run was not written: {chain}"));
+            return false;
+        }
+        true
+    }
+
+    fn say_end(&self, end: &End) {
+        let now = self.machine.now();
+        match (end.exit, &end.stop) {
+            (None, Some(_)) => {}
+            (Some(Exit::Code(0)), _) if end.outcome != Outcome::Failed => {}
+            (Some(exit), Some(_)) => self.log.sys(Level::Info, now, &format!("WebJob ended with {exit}")),
+            (Some(Exit::Signal(_)), None) => {
+                let text = format!("Job failed due to {}", end.reason);
+                self.log.sys(Level::Err, now, &text);
+            }
+            (Some(exit @ Exit::Code(code)), None) => {
+                let failed = !self.job.settings.success_exit_codes.contains(&code);
+                let level = if failed { Level::Err } else { Level::Info };
+                let word = if failed { "Job failed due to" } else { "Job succeeded with" };
+                self.log.sys(level, now, &format!("{word} {exit}"));
+            }
+            (None, None) => self.log.sys(Level::Err, now, &format!("WebJob run failed due to: {}", end.reason)),
+        }
+        if let Some(stop) = &end.stop {
+            self.log.sys(Level::Info, now, &format!("WebJob was {stop}"));
+        }
+        let word = record::status_word(RunPhase::Ended(end.outcome));
+        self.log.sys(Level::Info, now, &format!("Status changed to {word}"));
+    }
+
+    fn order(&mut self, give: impl FnOnce(&mut Orders)) {
+        if let Some(orders) = &mut self.orders {
+            give(orders);
+        }
+    }
+
+    fn prepare(&mut self) {
+        let (go, gone) = oneshot::channel();
+        let (sweep, swept) = oneshot::channel();
+        let cut = Arc::new(Notify::new());
+        self.orders = Some(Orders { go: Some(go), cut: Arc::clone(&cut), sweep: Some(sweep) });
+        self.port = match self.job.id.kind {
+            JobKind::Continuous => free_port(),
+            JobKind::Triggered => None,
+        };
+        let ready = self.machine.copies.ready(&self.job);
+        if ready.is_none() {
+            // Its copy takes a while: until then the record tells of it.
+            self.keep();
+        }
+        let task = Task {
+            machine: Arc::clone(&self.machine),
+            job: Arc::clone(&self.job),
+            log: Arc::clone(&self.log),
+            facts: self.facts.clone(),
+            run: self.record.id,
+            arguments: self.record.arguments.clone(),
+            port: self.port,
+            shutdown_file: self.shutdown_file.clone(),
+            activity: Arc::clone(&self.activity),
+        };
+        tokio::spawn(task.drive(ready, gone, cut, swept));
+    }
+
+    fn announce_stop(&self) {
+        let text = self.machine.now().wall.to_string();
+        // A job that looks for the file finds its folder since its start; a failure leaves it the signal.
+        if let Err(error) = fs::write(&self.shutdown_file, text) {
+            let text = format!("Failed to write the shutdown file: {error}");
+            self.log.sys(Level::Warn, self.machine.now(), &text);
+        }
+    }
+
+    fn await_group(&self) {
+        let Some(group) = self.group.clone() else { return };
+        let (facts, run) = (self.facts.clone(), self.record.id);
+        tokio::spawn(async move {
+            group.emptied().await;
+            // An actor that is gone has nothing to do with it any more.
+            let _ = facts.send(Fact { run, news: News::Event(LifeEvent::GroupGone) }).await;
+        });
+    }
+}
+
+/// Gives an order once.
+fn give(order: &mut Option<oneshot::Sender<()>>) {
+    if let Some(order) = order.take() {
+        // A task that has ended needs no order.
+        let _ = order.send(());
+    }
+}
+
+/// Returns the folder in which the shutdown files of a job appear. It exists before a run, because programs watch it
+/// (spec/kudu-webjobs 3.9).
+fn shutdown_folder(machine: &Machine, job: &Job) -> PathBuf {
+    machine.config.temp.join("shutdown").join(job.id.kind.as_str()).join(job.id.name.as_str())
+}
+
+/// Finds a port on loopback that nobody listens on now.
+fn free_port() -> Option<u16> {
+    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).ok()?;
+    listener.local_addr().ok().map(|address| address.port())
+}

@@ -1,0 +1,271 @@
+//! The task of one run: it owns the process and its pipes, and tells the job's actor what happens to them.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tokio::sync::{Notify, oneshot};
+use tracing::warn;
+
+use super::{Fact, Facts, News};
+use crate::{
+    decide::{
+        env::{self, RunFacts},
+        life::LifeEvent,
+    },
+    host::machine::Machine,
+    model::{
+        args,
+        exit::Exit,
+        id::{JobKind, RunId},
+        job::Job,
+        log::Level,
+        time::Now,
+    },
+    os::{
+        file,
+        output::{self, Activity, Pipes, Pump},
+        process::{Child, Containment, RunMark, SpawnRequest},
+        workcopy::{CopyError, WorkCopy},
+    },
+    store::log::LogWriter,
+};
+
+/// Largest `env_file` that is read, in bytes.
+const ENV_FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// What a run's task needs.
+pub struct Task {
+    /// The machine below the host.
+    pub machine: Arc<Machine>,
+    /// What runs.
+    pub job: Arc<Job>,
+    /// Where its output goes.
+    pub log: Arc<LogWriter>,
+    /// Where its facts go.
+    pub facts: Facts,
+    /// Its id.
+    pub run: RunId,
+    /// Its arguments as one text.
+    pub arguments: Option<String>,
+    /// The port that it may listen on.
+    pub port: Option<u16>,
+    /// The file that announces a stop.
+    pub shutdown_file: PathBuf,
+    /// When it last printed.
+    pub activity: Arc<Activity>,
+}
+
+/// A process that was just started, with the read ends of what it prints.
+struct Started {
+    child: Child,
+    pump: Pump<Ticker>,
+}
+
+/// Reads the clock for a pump.
+type Ticker = Box<dyn Fn() -> Now + Send + Sync>;
+
+impl Task {
+    /// Lives as long as the run: makes its copy, starts it when told to go, and ends what it left when told to sweep.
+    pub async fn drive(
+        self,
+        ready: Option<WorkCopy>,
+        go: oneshot::Receiver<()>,
+        cut: Arc<Notify>,
+        sweep: oneshot::Receiver<()>,
+    ) {
+        let copy = match self.copy(ready).await {
+            Ok(copy) => copy,
+            Err((why, stale)) => {
+                let news = if stale { News::Stale(why) } else { News::Event(LifeEvent::StartFailed { why }) };
+                return self.tell(news).await;
+            }
+        };
+        self.happened(LifeEvent::Prepared).await;
+        if go.await.is_err() {
+            return;
+        }
+        match self.start(copy.as_ref()).await {
+            Ok(started) => self.attend(started, &cut, sweep).await,
+            Err(why) => self.happened(LifeEvent::StartFailed { why }).await,
+        }
+        // Held up to here, so that nobody removes the copy under the run.
+        drop(copy);
+    }
+
+    async fn attend(&self, started: Started, cut: &Notify, mut sweep: oneshot::Receiver<()>) {
+        let Started { child, pump } = started;
+        self.tell(News::Spawned(child.group())).await;
+        let output = async {
+            let end = pump.run(|lines, now| self.log.append(lines, now), cut.notified()).await;
+            if end.bytes_lost > 0 {
+                warn!(job = %self.job.id, run = %self.run, bytes = end.bytes_lost, "output was lost: its log took none");
+            }
+            self.happened(LifeEvent::OutputClosed).await;
+        };
+        let process = async {
+            // An exit that somebody else took is none that we can tell more of.
+            let exited = tokio::select! {
+                // Cancel-safe: the exit is kept and may be asked for again.
+                exited = child.exited() => exited,
+                // Cancel-safe: only a body that was dropped ends it before the exit, and it wants the run gone.
+                _ = &mut sweep => {
+                    // One that cannot be killed is waited for all the same.
+                    let _ = child.group().kill();
+                    child.exited().await
+                }
+            };
+            let exit = exited.unwrap_or(Exit::Code(-1));
+            self.happened(LifeEvent::Exited { exit }).await;
+            if !sweep.is_terminated() {
+                // A body that was dropped wants the run gone.
+                let _ = sweep.await;
+            }
+            child.finish().await
+        };
+        let (ended, ()) = tokio::join!(process, output);
+        if ended.left > 0 {
+            let text = format!("{} processes of this run could not be ended", ended.left);
+            self.log.sys(Level::Warn, self.machine.now(), &text);
+        }
+        if ended.killed > 0 {
+            let text = format!("{} processes that this run left behind were killed", ended.killed);
+            self.log.sys(Level::Info, self.machine.now(), &text);
+        }
+        self.happened(LifeEvent::Swept { survivors: ended.killed }).await;
+    }
+
+    async fn happened(&self, event: LifeEvent) {
+        self.tell(News::Event(event)).await;
+    }
+
+    async fn tell(&self, news: News) {
+        // An actor that is gone has nothing to do with it any more.
+        let _ = self.facts.send(Fact { run: self.run, news }).await;
+    }
+
+    /// Makes the working copy, unless one is ready. An error tells whether the folder should be read again.
+    async fn copy(&self, ready: Option<WorkCopy>) -> Result<Option<WorkCopy>, (String, bool)> {
+        if let Some(folder) = self.shutdown_file.parent() {
+            file::create_folders(folder).map_err(|error| (chain(&error), false))?;
+        }
+        file::create_folders(&self.machine.layout.job(&self.job.id)).map_err(|error| (chain(&error), false))?;
+        if ready.is_some() {
+            return Ok(ready);
+        }
+        let (machine, job) = (Arc::clone(&self.machine), Arc::clone(&self.job));
+        let made = tokio::task::spawn_blocking(move || machine.copies.prepare(&job)).await;
+        match made {
+            Ok(Ok(copy)) => Ok(Some(copy)),
+            Ok(Err(error)) => Err((
+                format!("Failed to copy job files: {}", chain(&error)),
+                matches!(error, CopyError::Changed { .. }),
+            )),
+            Err(error) => Err((format!("Failed to copy job files: {error}"), false)),
+        }
+    }
+
+    async fn start(&self, copy: Option<&WorkCopy>) -> Result<Started, String> {
+        let job = &self.job;
+        let path = copy.map_or(job.root.as_path(), WorkCopy::root);
+        let cwd = path.join(&job.script.dir);
+        let env = self.environment(path, &cwd)?;
+        let (program, args) = self.command();
+        let failed = |error: io::Error| format!("could not prepare its output: {error}");
+        let (out, stdout) = output::pipe_pair().map_err(failed)?;
+        let (err, stderr) = output::pipe_pair().map_err(failed)?;
+        let style = self.machine.style.clone();
+        let clock = self.machine.clock.clone();
+        let ticker: Ticker = Box::new(move || clock.now());
+        let pipes = Pipes { stdout: out, stderr: err };
+        let pump = Pump::new(pipes, style, Arc::clone(&self.activity), ticker).map_err(failed)?;
+        let data_path = self.machine.layout.job(&job.id);
+        let mark = RunMark { instance: self.machine.layout.instance().clone(), run: self.run, data_path };
+        let text = format!("Run script '{}' with script host - '{}'", job.script.run_command, job.script.script_host);
+        self.log.sys(Level::Info, self.machine.now(), &text);
+        // Said before, as Kudu does, so that it stands before what the process prints.
+        self.log.sys(Level::Info, self.machine.now(), "Status changed to Running");
+        let request = SpawnRequest {
+            program: program.into(),
+            args: args.into_iter().map(Into::into).collect(),
+            env,
+            cwd,
+            stdout: stdout.into(),
+            stderr: stderr.into(),
+            mark,
+            containment: containment(job.id.kind),
+        };
+        let child = self.machine.spawner.spawn(request).await;
+        let child = child.map_err(|error| chain(&error))?;
+        Ok(Started { child, pump })
+    }
+
+    /// Returns the program and its arguments: those of the script, then those of the run.
+    fn command(&self) -> (String, Vec<String>) {
+        let own = match &self.arguments {
+            Some(text) => args::split(text),
+            None => self.job.settings.args.clone(),
+        };
+        let mut words = self.job.script.program.iter().cloned().chain(own);
+        let program = words.next().expect("a script has a program");
+        (program, words.collect())
+    }
+
+    fn environment(&self, path: &Path, cwd: &Path) -> Result<Vec<(OsString, OsString)>, String> {
+        let from_file = match &self.job.settings.env_file {
+            Some(name) => read_env_file(&cwd.join(name), name)?,
+            None => BTreeMap::new(),
+        };
+        let default_arguments = args::join(&self.job.settings.args);
+        let arguments = self.arguments.as_deref().or((!default_arguments.is_empty()).then_some(&default_arguments));
+        let data = self.machine.layout.job(&self.job.id);
+        let facts = RunFacts {
+            job: &self.job.id,
+            run: self.run,
+            instance: self.machine.layout.instance(),
+            path,
+            data: &data,
+            shutdown_file: &self.shutdown_file,
+            arguments,
+            port: self.port,
+            web_root: None,
+        };
+        let config = &self.machine.config.env;
+        Ok(env::compose(&self.machine.environment, config, &from_file, &self.job.settings.env, &facts))
+    }
+}
+
+/// A cgroup costs a moment at each start: what is kept running for long is worth it.
+fn containment(kind: JobKind) -> Containment {
+    match kind {
+        JobKind::Continuous => Containment::Cgroup,
+        JobKind::Triggered => Containment::Group,
+    }
+}
+
+fn read_env_file(path: &Path, name: &str) -> Result<BTreeMap<String, String>, String> {
+    let text = file::read_bounded(path, ENV_FILE_BYTES_MAX).map_err(|error| chain(&error))?;
+    let text = text.ok_or_else(|| format!("its env_file `{name}` is not there"))?;
+    let text = String::from_utf8(text).map_err(|_| format!("its env_file `{name}` is not UTF-8 text"))?;
+    let (variables, problems) = env::parse_env_file(name, &text);
+    match problems.into_iter().find(|problem| problem.fatal) {
+        Some(problem) => Err(problem.to_string()),
+        None => Ok(variables),
+    }
+}
+
+/// Returns an error and what lies below it, as one text.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

@@ -1,0 +1,265 @@
+//! The life of a host: what is opened, in which order, and how it ends.
+
+use std::{fs, io, sync::Arc, sync::Mutex, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+use tracing::{debug, info, warn};
+
+use crate::{
+    decide::zone::Zone,
+    host::{
+        handle::{COMMANDS_MAX, HostHandle},
+        instances,
+        machine::Machine,
+        reconciler::{Reconciler, Stopping},
+        recovery,
+        scanner::{self, Scanner},
+        view::View,
+    },
+    model::{config::Config, log::LineStyle, time::Wall},
+    os::{
+        clock::Clock,
+        file::{self, Access, Durability},
+        lock::{Attempt, FileLock},
+        process::{self, Cgroups, OrphanReaper, Spawner},
+        workcopy::WorkCopies,
+    },
+    store::{layout::Layout, log::Packer, open_runs::OpenRuns, overrides::Overrides},
+};
+
+/// A rolled log is left alone for this long before it is compressed, so that whoever reads it can finish.
+const PACK_DELAY: Duration = Duration::from_secs(10);
+
+/// Why a host does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Another host of the same name runs on this root.
+    #[error("another host named `{instance}` runs here already ({holder}); give this one another name with --instance")]
+    Taken {
+        /// The name.
+        instance: String,
+        /// What its lock says.
+        holder: String,
+    },
+    /// Something that it cannot live without failed.
+    #[error("failed to {what}")]
+    Failed {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// How a host is found by commands: the file `host.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HostFile {
+    /// Its name.
+    pub instance: String,
+    /// Where its API is.
+    pub url: String,
+    /// Its process.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+    /// When it started.
+    pub started: Wall,
+}
+
+/// A running host.
+#[derive(Debug)]
+pub struct Host {
+    handle: HostHandle,
+    machine: Arc<Machine>,
+    stop: watch::Sender<Stopping>,
+    ready: watch::Receiver<bool>,
+    reconciler: JoinHandle<()>,
+    _lock: FileLock,
+}
+
+fn failed<E: Into<Box<dyn std::error::Error + Send + Sync>>>(what: &str) -> impl FnOnce(E) -> StartError {
+    move |source| StartError::Failed { what: what.to_owned(), source: source.into() }
+}
+
+impl Host {
+    /// Starts a host: takes its lock, mends what a crash left, and begins to read the job folders. Called within a
+    /// runtime, once in a process.
+    ///
+    /// # Errors
+    /// When another host has its name, or its data folder cannot be used.
+    pub async fn start(config: Config, zone: Zone) -> Result<Self, StartError> {
+        // Before anything is started, so that no orphan goes elsewhere.
+        if let Err(error) = process::become_subreaper() {
+            warn!(%error, "processes that leave their group can be found by their marks only");
+        }
+        process::raise_file_limit();
+        let reaper = OrphanReaper::listen().map_err(failed("listen for ended processes"))?;
+        tokio::spawn(reaper.run());
+        let config = Arc::new(config);
+        let layout = Layout::new(config.data.clone(), config.instance.clone());
+        prepare(&config, &layout)?;
+        let lock = take_lock(&layout).await?;
+        let (scan, requested) = mpsc::channel(scanner::REQUESTS_MAX);
+        let cgroups = cgroups(&config).await;
+        let (machine, open) = machine(config, layout, zone, scan, cgroups)?;
+        recovery::recover(&machine, open).await;
+        sweep(&machine);
+        let overrides =
+            Overrides::open(machine.layout.overrides()).map_err(failed("read what people asked of jobs"))?;
+        let rounds = Scanner::spawn(&machine, requested).map_err(failed("watch the job folders"))?;
+        let (commands, commanded) = mpsc::channel(COMMANDS_MAX);
+        let (stop, stopping) = watch::channel(Stopping::No);
+        let (is_ready, ready) = watch::channel(false);
+        let reconciler = Reconciler::new(&machine, overrides, is_ready).live(commanded, rounds, stopping);
+        let reconciler = tokio::spawn(reconciler);
+        Ok(Self { handle: handle(commands, &machine), machine, stop, ready, reconciler, _lock: lock })
+    }
+
+    /// Returns a handle to ask it with.
+    pub fn handle(&self) -> HostHandle {
+        self.handle.clone()
+    }
+
+    /// Waits until the first picture of the job folders has been carried out, and returns it in words.
+    pub async fn ready(&mut self) -> String {
+        // A host that ends before that has said why.
+        let _ = self.ready.wait_for(|ready| *ready).await;
+        let jobs = self.machine.view.jobs();
+        scanner::census(&jobs.iter().map(|job| (job.found.id.clone(), Arc::clone(&job.found))).collect())
+    }
+
+    /// Tells commands where the API is.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn announce(&self, url: String) -> Result<(), StartError> {
+        let about = HostFile {
+            instance: self.machine.layout.instance().to_string(),
+            url,
+            pid: crate::os::machine::own_pid(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: self.machine.now().wall,
+        };
+        let text = serde_json::to_vec_pretty(&about).map_err(failed("describe the host"))?;
+        let path = self.machine.layout.host_json();
+        file::write_whole(&path, &text, Durability::Lazy, Access::Usual).map_err(failed("write host.json"))
+    }
+
+    /// Stops all jobs in parallel, each with its grace, and returns when nothing of them is left. When `hurry` is done
+    /// before, they are killed.
+    pub async fn stop(self, hurry: impl Future<Output = ()>) {
+        info!("stopping all jobs");
+        self.stop.send_replace(Stopping::Graceful);
+        let mut reconciler = self.reconciler;
+        let ended = tokio::select! {
+            // Cancel-safe: the handle is asked again below.
+            ended = &mut reconciler => Some(ended),
+            // Cancel-safe: it is not asked again.
+            () = hurry => None,
+        };
+        if ended.is_none() {
+            warn!("killing all jobs");
+            self.stop.send_replace(Stopping::Now);
+            // A reconciler that panicked has told so already.
+            let _ = reconciler.await;
+        }
+        let left = process::end_all_children().await;
+        if left.killed > 0 || left.left > 0 {
+            warn!(killed = left.killed, left = left.left, "ended processes that belonged to no run");
+        }
+        for (path, error) in self.machine.copies.clear() {
+            warn!(path = %path.display(), %error, "could not remove a working copy");
+        }
+        // It may never have been announced.
+        let _ = fs::remove_file(self.machine.layout.host_json());
+        info!("all jobs have ended");
+    }
+}
+
+/// Makes the folders that must be there.
+fn prepare(config: &Config, layout: &Layout) -> Result<(), StartError> {
+    for kind in crate::model::id::JobKind::ALL {
+        let folder = config.jobs.join(kind.as_str());
+        // A root that others write, and this host only reads, is fine.
+        if let Err(error) = file::create_folders(&folder) {
+            warn!(%error, "could not make a folder for jobs");
+        }
+        file::create_folders(&layout.kind(kind)).map_err(failed("make the data folder"))?;
+    }
+    file::create_folders(&layout.host()).map_err(failed("make the data folder"))
+}
+
+async fn take_lock(layout: &Layout) -> Result<FileLock, StartError> {
+    let holder = format!("process {}", crate::os::machine::own_pid());
+    match instances::take_own(layout, &holder).await.map_err(failed("lock the data folder"))? {
+        Attempt::Taken(lock) => Ok(lock),
+        Attempt::Held(holder) => Err(StartError::Taken { instance: layout.instance().to_string(), holder }),
+    }
+}
+
+fn handle(commands: mpsc::Sender<crate::host::handle::Command>, machine: &Machine) -> HostHandle {
+    let (view, config) = (Arc::clone(&machine.view), Arc::clone(&machine.config));
+    HostHandle::new(commands, view, config, machine.layout.clone(), machine.clock.clone(), machine.zone.clone())
+}
+
+/// Opens the place for cgroups where one can be had, and ends whom an earlier life of this host left in it.
+async fn cgroups(config: &Config) -> Option<Cgroups> {
+    // The temporary folder belongs to this host alone, and so does its name.
+    let name = config.temp.file_name().unwrap_or_default().to_string_lossy();
+    match Cgroups::open(&name) {
+        Ok(cgroups) => {
+            cgroups.end_leftovers().await;
+            Some(cgroups)
+        }
+        Err(error) => {
+            debug!(%error, "no cgroup is to be had; processes are found by their group, parents and marks");
+            None
+        }
+    }
+}
+
+type Opened = (Arc<Machine>, Option<crate::store::open_runs::Open>);
+
+fn machine(
+    config: Arc<Config>,
+    layout: Layout,
+    zone: Zone,
+    scan: mpsc::Sender<scanner::ScanRequest>,
+    cgroups: Option<Cgroups>,
+) -> Result<Opened, StartError> {
+    let clock = Clock::start();
+    let spawner = Spawner::start(clock.clone(), cgroups).map_err(failed("start the threads that start processes"))?;
+    let copies = WorkCopies::open(&config.temp).map_err(failed("open the folder for working copies"))?;
+    let (open_runs, open) = OpenRuns::open(layout.open_runs()).map_err(failed("open the journal of runs"))?;
+    let style = LineStyle { instance: layout.instance().short().into(), format: config.timestamps };
+    let machine = Machine {
+        clock,
+        layout,
+        spawner,
+        copies,
+        scan,
+        packer: Packer::new(PACK_DELAY),
+        view: Arc::new(View::new()),
+        environment: std::env::vars_os().collect(),
+        zone,
+        style,
+        open_runs: Mutex::new(open_runs),
+        config,
+    };
+    Ok((Arc::new(machine), open))
+}
+
+/// Removes what earlier lives of hosts left in the temporary folder. It takes its time beside everything else.
+fn sweep(machine: &Arc<Machine>) {
+    let machine = Arc::clone(machine);
+    tokio::task::spawn_blocking(move || {
+        let left = machine.copies.sweep().into_iter().chain(machine.copies.sweep_dead_hosts(machine.now().wall));
+        for (path, error) in left.filter(|(_, error)| error.kind() != io::ErrorKind::NotFound) {
+            warn!(path = %path.display(), %error, "could not remove an old working copy");
+        }
+    });
+}

@@ -1,0 +1,392 @@
+//! The actor that owns one continuous job: a state machine for each copy, and the one loop where its effects happen.
+//!
+//! ```text
+//!  reconciler ── JobMessage ──> inbox ─┐
+//!  run tasks ─── Fact ────────> facts ─┼─> Event ── State::step ──> Action ──> Body, lease, view
+//!  clock ────── deadline ─────────────-┘
+//! ```
+//!
+//! Nothing is decided here: what keeps the job from running is `decide::wanted`, what follows an event `decide::supervise`.
+
+mod copy;
+mod effects;
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+use self::copy::Copy;
+use crate::{
+    decide::{
+        discover::content::what_changed,
+        reconcile,
+        supervise::Event,
+        wanted::{self, Standing},
+    },
+    host::{
+        handle::{CommandError, Reply},
+        keeper::Keeper,
+        machine::{KEEP_ALL, Machine, log_policy},
+        message::{Ending, JobMessage, Update},
+        publish,
+        run::{FACTS_MAX, Fact, Facts},
+        view::JobView,
+    },
+    model::{
+        id::{JobId, RunId},
+        job::{Found, Job},
+        log::Level,
+        run::{RunRecord, Trigger},
+        stop::StopReason,
+    },
+    os::lock::FileLock,
+    store::{
+        layout::JOB_LOG,
+        log::{LogWriter, Sharing},
+    },
+};
+
+/// The actor of one continuous job.
+#[derive(Debug)]
+pub struct Supervisor {
+    machine: Arc<Machine>,
+    id: JobId,
+    found: Arc<Found>,
+    /// What runs, or would: the last content without a defect.
+    job: Option<Arc<Job>>,
+    stopped_by: Option<String>,
+    ending: Option<Ending>,
+    copies: Vec<Copy>,
+    lease: Option<FileLock>,
+    log: Arc<LogWriter>,
+    keeper: Keeper,
+    latest: Option<Arc<RunRecord>>,
+    restarts: u64,
+    facts: Facts,
+}
+
+/// What the loop waits for.
+enum Heard {
+    Message(Option<JobMessage>),
+    Fact(Fact),
+    Tick,
+}
+
+impl Supervisor {
+    /// Starts the actor; it ends by `JobMessage::End` when nothing of its job runs any more.
+    pub fn spawn(
+        machine: &Arc<Machine>,
+        update: Update,
+        trigger: Trigger,
+    ) -> (mpsc::Sender<JobMessage>, tokio::task::JoinHandle<()>) {
+        let (inbox, messages) = mpsc::channel(crate::host::message::INBOX_MAX);
+        let (facts, heard) = mpsc::channel(FACTS_MAX);
+        let mut actor = Self::new(machine, update, facts);
+        // Before anybody sees it: a job without copies looks like one that cannot run.
+        actor.set_copies();
+        if let Some(reason) = actor.barred() {
+            actor.all(&Event::Stop(reason));
+        }
+        actor.publish();
+        (inbox, tokio::spawn(actor.live(messages, heard, trigger)))
+    }
+
+    fn new(machine: &Arc<Machine>, update: Update, facts: Facts) -> Self {
+        let id = update.found.id.clone();
+        let keeper = Keeper::open(machine, &id);
+        let policy = update.found.job.as_ref().map_or(KEEP_ALL, |job| log_policy(&job.settings.log));
+        let log = machine.log_named(machine.layout.job(&id), JOB_LOG, Sharing::Shared, policy);
+        Self {
+            machine: Arc::clone(machine),
+            latest: keeper.newest().map(Arc::new),
+            log,
+            keeper,
+            id,
+            job: update.found.job.clone(),
+            found: update.found,
+            stopped_by: update.stopped.map(|stopped| stopped.by),
+            ending: None,
+            copies: Vec::new(),
+            lease: None,
+            restarts: 0,
+            facts,
+        }
+    }
+
+    async fn live(mut self, mut inbox: mpsc::Receiver<JobMessage>, mut facts: mpsc::Receiver<Fact>, trigger: Trigger) {
+        if self.job.is_some()
+            && let Err(error) = self.log.prune(self.machine.now())
+        {
+            warn!(job = %self.id, %error, "could not remove old parts of a log");
+        }
+        if self.barred().is_none() {
+            self.all(&Event::Start(trigger));
+        }
+        self.publish();
+        let mut is_told = true;
+        loop {
+            let clock = self.machine.clock.clone();
+            let deadline = self.copies.iter().filter_map(|copy| copy.state.next_deadline()).min();
+            let heard = tokio::select! {
+                biased;
+                // Cancel-safe: `recv` loses nothing. First, so that a stop is never behind output.
+                message = inbox.recv(), if is_told => Heard::Message(message),
+                // Cancel-safe: `recv` loses nothing. The sender lives in this actor, so it never ends.
+                Some(fact) = facts.recv() => Heard::Fact(fact),
+                // Cancel-safe: the deadline is in the state and is asked for again.
+                () = until(&clock, deadline) => Heard::Tick,
+            };
+            match heard {
+                Heard::Message(Some(message)) => self.message(message),
+                Heard::Message(None) => {
+                    is_told = false;
+                    // Without a reconciler there is no host. One that told to end before it let go has said enough.
+                    if self.ending.is_none() {
+                        self.end(Ending::HostKilled);
+                    }
+                }
+                Heard::Fact(fact) => self.fact(fact),
+                Heard::Tick => self.all(&Event::Tick),
+            }
+            if self.ending.is_some() && self.copies.iter().all(Copy::is_idle) {
+                break;
+            }
+            // From the end, so that a copy's place stays its number.
+            while self.copies.last().is_some_and(|copy| copy.is_leaving && copy.is_idle()) {
+                self.copies.pop();
+            }
+            self.publish();
+        }
+        self.leave(inbox);
+    }
+
+    fn leave(self, mut inbox: mpsc::Receiver<JobMessage>) {
+        inbox.close();
+        while let Ok(message) = inbox.try_recv() {
+            message.refuse();
+        }
+        self.machine.view.publish_log(&self.id, None, None);
+        match self.ending {
+            Some(Ending::Removed) => {
+                // A late line must not bring back the folder of a job that is deleted.
+                self.log.retire();
+                self.machine.view.remove(&self.id);
+            }
+            Some(Ending::HostStopping | Ending::HostKilled) | None => {
+                self.log.release();
+                self.publish();
+            }
+        }
+    }
+
+    fn message(&mut self, message: JobMessage) {
+        match message {
+            JobMessage::Update(update, reply) => {
+                self.update(*update);
+                self.publish();
+                publish::answer(reply);
+            }
+            JobMessage::Start { who, reply } => self.command(reply, &Event::Start(Trigger::Api { user_agent: who })),
+            JobMessage::Restart { who, reply } => self.command(reply, &Event::Restart { who }),
+            JobMessage::Cancel { run, who, reply } => self.cancel(run, who, reply),
+            run @ JobMessage::Run(_) => {
+                run.invalid(&self.id, "it is kept running by itself; start, stop or restart it instead");
+            }
+            JobMessage::End(ending) => self.end(ending),
+        }
+    }
+
+    /// Carries out what a person asked for, unless something stands in its way.
+    fn command(&mut self, reply: Reply<()>, event: &Event) {
+        let answer = match (&self.job, self.barred()) {
+            (None, _) => Err(CommandError::Problem(self.id.clone(), publish::worst(&self.found))),
+            (Some(_), Some(reason)) => Err(CommandError::Barred(self.id.clone(), reason)),
+            (Some(_), None) => {
+                self.all(event);
+                Ok(())
+            }
+        };
+        self.publish();
+        // Whoever no longer waits for an answer gets none.
+        let _ = reply.send(answer);
+    }
+
+    fn cancel(&mut self, run: RunId, who: String, reply: Reply<()>) {
+        let place = self.copies.iter().position(|copy| copy.run() == Some(run));
+        let answer = match place {
+            None => Err(CommandError::NoRun(self.id.clone(), run)),
+            Some(place) => {
+                self.one(place, Event::Restart { who });
+                Ok(())
+            }
+        };
+        let _ = reply.send(answer);
+    }
+
+    fn end(&mut self, ending: Ending) {
+        self.ending =
+            Some(self.ending.map_or(ending, |known| if ending == Ending::HostKilled { ending } else { known }));
+        let event = match ending {
+            Ending::Removed => Event::Stop(StopReason::Removed),
+            Ending::HostStopping => Event::Stop(StopReason::HostStopping),
+            Ending::HostKilled => Event::Kill(StopReason::HostStopping),
+        };
+        if ending == Ending::HostStopping && self.copies.iter().any(|copy| !copy.is_idle()) {
+            self.log.sys(Level::Info, self.machine.now(), "WebJob is stopping due to website shutting down");
+        }
+        self.all(&event);
+    }
+
+    fn update(&mut self, update: Update) {
+        let barred = self.barred();
+        let before = self.job.clone();
+        self.stopped_by = update.stopped.map(|stopped| stopped.by);
+        self.found = update.found;
+        self.job = reconcile::valid(before.as_ref(), &self.found);
+        let Some(job) = self.job.clone() else { return };
+        self.log.set_policy(log_policy(&job.settings.log));
+        self.set_copies();
+        match (barred, self.barred()) {
+            (_, Some(reason)) => self.bar(reason),
+            (Some(_), None) => self.all(&Event::Start(self.freed_by())),
+            (None, None) => self.renew(before.as_deref(), &job),
+        }
+    }
+
+    /// Tells the copies to stop, unless they are stopped already.
+    fn bar(&mut self, reason: StopReason) {
+        let up = self.copies.iter().any(|copy| !copy.is_idle());
+        if up {
+            info!(job = %self.id, why = %reason, "stopping a job");
+        }
+        self.all(&Event::Stop(reason));
+    }
+
+    /// What a job is started by that was barred before.
+    fn freed_by(&self) -> Trigger {
+        Trigger::Change { what: "it was started again".to_owned() }
+    }
+
+    /// Replaces what runs when its content is another.
+    fn renew(&mut self, before: Option<&Job>, job: &Job) {
+        let Some(before) = before else {
+            return self.all(&Event::Start(Trigger::Change { what: "the job was added".to_owned() }));
+        };
+        let change = what_changed(before, job).map(|change| change.to_string());
+        let fenced = job.settings.is_singleton && !before.settings.is_singleton;
+        let change = change.or_else(|| fenced.then(|| "the setting `is_singleton` changed".to_owned()));
+        let Some(change) = change else { return self.take_over_policy(job) };
+        info!(job = %self.id, %change, "restarting a job");
+        let text = format!("Detected WebJob file/s were updated, refreshing WebJob: {change}");
+        self.log.sys(Level::Info, self.machine.now(), &text);
+        self.all(&Event::Replace { what: change });
+    }
+
+    fn barred(&self) -> Option<StopReason> {
+        let job = self.job.as_ref()?;
+        let standing = Standing {
+            stopped_by: self.stopped_by.as_deref(),
+            host_stopped: self.machine.config.kudu.stopped,
+            removed: self.ending == Some(Ending::Removed),
+        };
+        wanted::barred(job, standing)
+    }
+
+    /// Brings the number of copies to what the settings ask for; those beyond it stop and then go.
+    fn set_copies(&mut self) {
+        let Some(job) = &self.job else { return };
+        let wanted = job.settings.instances.max(1) as usize;
+        let luck = |number: usize| crate::decide::jitter::luck(&self.id, number);
+        for number in 0..wanted {
+            match self.copies.get_mut(number) {
+                Some(copy) => copy.is_back |= std::mem::take(&mut copy.is_leaving),
+                None => self.copies.push(Copy::new(number, luck(number), self.machine.now().wall)),
+            }
+        }
+        for number in wanted..self.copies.len() {
+            self.copies[number].is_leaving = true;
+            self.one(number, Event::Stop(StopReason::Changed { what: "`instances` became smaller".to_owned() }));
+        }
+        // Those that are new among others start as these did.
+        if self.barred().is_none() && self.copies.iter().any(|copy| !copy.is_new()) {
+            for number in 0..wanted {
+                if self.copies[number].is_new() || std::mem::take(&mut self.copies[number].is_back) {
+                    self.one(number, Event::Start(Trigger::Change { what: "`instances` became larger".to_owned() }));
+                }
+            }
+        }
+    }
+
+    fn fact(&mut self, fact: Fact) {
+        let place = self.copies.iter().position(|copy| copy.run() == Some(fact.run));
+        // A run that was given up while it was being prepared tells of it in vain.
+        let (Some(place), Some(job)) = (place, self.job.clone()) else { return };
+        let event = self.copies[place].body.as_mut().and_then(|body| body.note(fact.news, &job));
+        if let Some(event) = event {
+            self.one(place, Event::Life(event));
+        }
+    }
+
+    fn all(&mut self, event: &Event) {
+        let starts = match event {
+            Event::Start(_) | Event::Restart { .. } | Event::Replace { .. } => true,
+            Event::Stop(_) | Event::Kill(_) | Event::Claimed | Event::Refused | Event::Life(_) | Event::Tick => false,
+        };
+        for place in 0..self.copies.len() {
+            // One that the settings no longer ask for only goes.
+            if !(starts && self.copies[place].is_leaving) {
+                self.one(place, event.clone());
+            }
+        }
+    }
+
+    /// Lets one copy take an event, and performs what follows from it.
+    fn one(&mut self, place: usize, event: Event) {
+        let Some(job) = self.job.clone() else { return };
+        let mut events = vec![event];
+        while let Some(event) = events.pop() {
+            let now = self.machine.now();
+            let copy = &mut self.copies[place];
+            // A life keeps the policy that it began with: its grace is the one its content asked for.
+            let luck = copy.luck;
+            let policy = match &copy.policy {
+                Some(policy) => policy.clone(),
+                None => self.policy(&job, luck),
+            };
+            let copy = &mut self.copies[place];
+            let (state, actions) = std::mem::take(&mut copy.state).step(event, now, &policy);
+            copy.set(state, now);
+            for action in actions {
+                events.extend(self.perform(place, action, &job));
+            }
+        }
+    }
+
+    fn publish(&self) {
+        let now = self.machine.now();
+        let copies: Vec<_> = self.copies.iter().map(|copy| copy.view(now)).collect();
+        let bodies = self.copies.iter().filter_map(|copy| copy.body.as_ref());
+        let active: Vec<_> = bodies.map(|body| Arc::new(body.record.clone())).collect();
+        let status = publish::continuous(&self.found, self.job.is_some(), &copies, now.wall);
+        publish::instance_status(&self.machine, &self.id, status.state);
+        self.machine.view.publish(JobView {
+            found: Arc::clone(&self.found),
+            status,
+            latest: active.last().cloned().or_else(|| self.latest.clone()),
+            copies,
+            active,
+            next: None,
+            restarts: self.restarts,
+            stopped_by: self.stopped_by.clone(),
+        });
+    }
+}
+
+/// Sleeps until the deadline, for ever without one.
+pub async fn until(clock: &crate::os::clock::Clock, deadline: Option<crate::model::time::Mono>) {
+    match deadline {
+        Some(deadline) => clock.sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,132 @@
+//! What everybody may see: the state of every job, published by the actors and read by the API.
+//!
+//! Readers never wait for an actor: they take an `Arc` of what was last published. Nothing here decides anything.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use tokio::sync::watch;
+
+use crate::{
+    model::{
+        id::{JobId, JobKind, RunId},
+        job::Found,
+        run::RunRecord,
+        status::Status,
+        time::Wall,
+    },
+    store::log::LogName,
+};
+
+/// One job as published.
+#[derive(Clone, Debug)]
+pub struct JobView {
+    /// Its folder as last read, problems included.
+    pub found: Arc<Found>,
+    /// The whole job's state.
+    pub status: Status,
+    /// A continuous job's copies on this host; one, unless its settings ask for more. Empty for a triggered job.
+    pub copies: Vec<CopyView>,
+    /// Runs on their way, oldest first, those that wait included.
+    pub active: Vec<Arc<RunRecord>>,
+    /// The newest run, whatever its phase.
+    pub latest: Option<Arc<RunRecord>>,
+    /// When it is due next.
+    pub next: Option<Wall>,
+    /// Restarts since the host started.
+    pub restarts: u64,
+    /// Whether a person stopped it; it then stays stopped over restarts of the host.
+    pub stopped_by: Option<String>,
+}
+
+/// One copy of a continuous job.
+#[derive(Clone, Debug)]
+pub struct CopyView {
+    /// Its number, from 0.
+    pub copy: u32,
+    /// Its state.
+    pub status: Status,
+    /// Its process group.
+    pub pid: Option<u32>,
+    /// Its life on the way.
+    pub run: Option<RunId>,
+    /// The port it may listen on, given as `WEBJOBS_PORT`.
+    pub port: Option<u16>,
+}
+
+/// A log that this host writes now.
+#[derive(Clone, Debug)]
+pub struct LiveLog {
+    /// What its current file is called; on a shared folder it may be this instance's own.
+    pub name: LogName,
+    /// Changes whenever lines were added.
+    pub grown: watch::Receiver<u64>,
+}
+
+/// The published state of all jobs.
+#[derive(Debug)]
+pub struct View {
+    jobs: RwLock<BTreeMap<JobId, Arc<JobView>>>,
+    /// By job, and by run where a run has a log of its own.
+    logs: RwLock<BTreeMap<(JobId, Option<RunId>), LiveLog>>,
+    changed: watch::Sender<u64>,
+}
+
+impl View {
+    /// Makes an empty view.
+    pub fn new() -> Self {
+        Self { jobs: RwLock::default(), logs: RwLock::default(), changed: watch::Sender::new(0) }
+    }
+
+    /// Returns one job.
+    pub fn job(&self, id: &JobId) -> Option<Arc<JobView>> {
+        self.jobs.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// Returns every job, continuous ones first, by name.
+    pub fn jobs(&self) -> Vec<Arc<JobView>> {
+        self.jobs.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Returns a watch whose number grows with every change of any job.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Returns the log that a run, or a continuous job as a whole, is written to now.
+    pub fn live_log(&self, job: &JobId, run: Option<RunId>) -> Option<LiveLog> {
+        let run = run.filter(|_| job.kind == JobKind::Triggered);
+        self.logs.read().unwrap_or_else(PoisonError::into_inner).get(&(job.clone(), run)).cloned()
+    }
+
+    /// Publishes that a log is written, or no more: a continuous job's with no run, a triggered run's with its id.
+    pub fn publish_log(&self, job: &JobId, run: Option<RunId>, log: Option<LiveLog>) {
+        let mut logs = self.logs.write().unwrap_or_else(PoisonError::into_inner);
+        let key = (job.clone(), run);
+        match log {
+            Some(log) => drop(logs.insert(key, log)),
+            None => drop(logs.remove(&key)),
+        }
+    }
+
+    /// Publishes one job.
+    pub fn publish(&self, job: JobView) {
+        let id = job.found.id.clone();
+        self.jobs.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::new(job));
+        self.changed.send_modify(|serial| *serial += 1);
+    }
+
+    /// Takes a job out.
+    pub fn remove(&self, id: &JobId) {
+        self.jobs.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.changed.send_modify(|serial| *serial += 1);
+    }
+}
+
+impl Default for View {
+    fn default() -> Self {
+        Self::new()
+    }
+}

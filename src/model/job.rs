@@ -1,0 +1,160 @@
+//! A job as found in its folder: what would run, and what is wrong with it.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::model::{
+    id::{JobId, JobKind},
+    settings::{GRACE_CONTINUOUS, GRACE_TRIGGERED, Settings},
+};
+
+/// A hash of content: equal hashes mean equal bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContentHash(pub [u8; 16]);
+
+impl ContentHash {
+    /// Parses the 32 hexadecimal digits that `Display` writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let number = u128::from_str_radix(text, 16).ok()?;
+        digits.then(|| Self(number.to_be_bytes()))
+    }
+}
+
+impl fmt::Display for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+impl fmt::Debug for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// One file of a job's folder, as far as a change of it matters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileFact {
+    /// Hash of its bytes, or of a link's target.
+    pub hash: ContentHash,
+    /// Permission bits; 0 where the system has none.
+    pub mode: u32,
+    /// Size in bytes.
+    pub size: u64,
+}
+
+/// The files of a job's folder, by their path relative to it, with `/` between parts.
+pub type Manifest = BTreeMap<String, FileFact>;
+
+/// A job that can run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Job {
+    /// Its kind and name.
+    pub id: JobId,
+    /// Its folder, absolute.
+    pub root: PathBuf,
+    /// What runs.
+    pub script: Script,
+    /// Its settings.
+    pub settings: Settings,
+    /// `settings.job` as the user wrote it.
+    pub raw_settings: Map<String, Value>,
+    /// Hash of everything whose change means a restart: names, bytes and modes of its files, settings that matter to the
+    /// process.
+    pub content: ContentHash,
+    /// The files behind `content`.
+    pub files: Manifest,
+    /// Whether the user put a `disable.job` beside the script.
+    pub disable_marker: bool,
+}
+
+impl Job {
+    /// Returns the time from the first signal of a stop to the kill.
+    pub fn grace(&self) -> std::time::Duration {
+        self.settings.stopping_wait_time.unwrap_or(match self.id.kind {
+            JobKind::Continuous => GRACE_CONTINUOUS,
+            JobKind::Triggered => GRACE_TRIGGERED,
+        })
+    }
+
+    /// Returns whether it runs in its own folder instead of a private copy.
+    pub fn in_place(&self) -> bool {
+        self.settings.is_in_place.unwrap_or(self.script.in_place_default)
+    }
+}
+
+/// What runs: a program, its first arguments and the folder it runs in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// The script's path relative to the job's folder, with `/`: `run_command` of the API. With an explicit `command` in
+    /// the settings it is that command's text.
+    pub run_command: String,
+    /// The folder of the script relative to the job's folder; empty for the folder itself.
+    pub dir: PathBuf,
+    /// Kudu's name of what runs it, as logs show it: `BashScriptHost`, `PythonScriptHost`, …
+    pub script_host: String,
+    /// Program and leading arguments. A program that starts with `./` lies in the working directory.
+    pub program: Vec<String>,
+    /// Whether the script runs in place when the settings don't say (Kudu does so with Node).
+    pub in_place_default: bool,
+}
+
+/// A defect in a job's folder: shown, not thrown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// A stable word for programs, such as `no_script`.
+    pub code: String,
+    /// What is wrong and what to do, for people.
+    pub message: String,
+    /// The file that has it, relative to the job's folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Line, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// Column in characters, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<u32>,
+    /// Whether it keeps the job from running; else it is a warning.
+    pub fatal: bool,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            write!(f, "{file}")?;
+            if let (Some(line), Some(column)) = (self.line, self.column) {
+                write!(f, ":{line}:{column}")?;
+            }
+            write!(f, ": ")?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// A folder below `jobs/` as discovery sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// Its kind and name.
+    pub id: JobId,
+    /// Its folder, absolute.
+    pub root: PathBuf,
+    /// The job, when it can run.
+    pub job: Option<Arc<Job>>,
+    /// What is wrong with it, the worst first.
+    pub problems: Vec<Problem>,
+    /// Settings as far as they could be read: for the lists of the API.
+    pub raw_settings: Map<String, Value>,
+}
+
+/// What should be: every folder, numbered.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Desired {
+    /// Grows with every change.
+    pub generation: u64,
+    /// Every job folder.
+    pub jobs: BTreeMap<JobId, Arc<Found>>,
+}

@@ -1,0 +1,312 @@
+//! The line pump: what a run prints, on its way from two pipes to a log.
+//!
+//! ```text
+//!  stdout ──> tap ──┐  one read each, in turn      ┌──> sink(block of whole stamped lines)
+//!                   ├──> framer ──> one buffer ────┤
+//!  stderr ──> tap ──┘                              └──> held and tried again while the sink takes nothing
+//! ```
+//!
+//! One task a run and no thread. A run that prints nothing holds no buffer: buffers are lent by a small pool for the time
+//! between a read and its write. While the sink refuses (a full disk), nothing more is read, so that the job waits at its
+//! next print instead of losing it. The pump never decides when a run is over: it ends when both pipes are closed, or
+//! when it is told to cut. It never sees a file.
+
+use std::{
+    future::Future,
+    io, mem,
+    ops::ControlFlow,
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{task, time};
+
+use self::{
+    buffers::{Buffers, OUT_BYTES},
+    framer::{LineFramer, Stamps},
+    tap::Tap,
+};
+use crate::model::{
+    log::{LineStyle, Stream},
+    time::{Mono, Now},
+};
+
+mod buffers;
+mod framer;
+mod tap;
+
+/// Bytes that are framed at once; bounds how far a block of empty lines can swell.
+const FRAME_BYTES: usize = 32 * 1024;
+/// Bytes and blocks after which other tasks get their turn.
+const TURN_BYTES: usize = 1024 * 1024;
+const TURN_ROUNDS: u32 = 64;
+/// Bytes that are still read after a cut; more than two full pipes hold.
+const CUT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The first and the longest wait before a refused block is offered again.
+const RETRY_FIRST: Duration = Duration::from_millis(10);
+const RETRY_LONGEST: Duration = Duration::from_secs(1);
+
+/// The read ends of what one run prints.
+#[derive(Debug)]
+pub struct Pipes {
+    /// Of standard output.
+    pub stdout: io::PipeReader,
+    /// Of standard error.
+    pub stderr: io::PipeReader,
+}
+
+/// Makes a pipe whose ends no child inherits by accident; the read end is for [`Pipes`], the write end for a child.
+///
+/// # Errors
+/// When the process has no file descriptors left.
+pub fn pipe_pair() -> io::Result<(io::PipeReader, io::PipeWriter)> {
+    io::pipe()
+}
+
+/// When a run last printed, and how much. Written by the pump, read by whoever waits for quiet.
+#[derive(Debug, Default)]
+pub struct Activity {
+    last_ns: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Activity {
+    /// Counts from `now`: a run that has not printed yet is quiet since its start.
+    pub fn new(now: Mono) -> Self {
+        let activity = Self::default();
+        activity.note(now, 0);
+        activity
+    }
+
+    /// Returns when output was last seen.
+    pub fn last(&self) -> Mono {
+        Mono(Duration::from_nanos(self.last_ns.load(Ordering::Relaxed)))
+    }
+
+    /// Returns how many bytes the run has printed on both streams.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    fn note(&self, now: Mono, bytes: usize) {
+        self.last_ns.store(u64::try_from(now.0.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
+/// How a pump ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PumpEnd {
+    /// It was told to cut while somebody still held a pipe open.
+    pub is_cut: bool,
+    /// Bytes of lines that the sink had not taken when it was told to cut.
+    pub bytes_lost: u64,
+}
+
+/// Carries what one run prints to a sink.
+#[derive(Debug)]
+pub struct Pump<C> {
+    taps: [Tap; 2],
+    framers: [LineFramer; 2],
+    stamps: Stamps,
+    activity: Arc<Activity>,
+    clock: C,
+}
+
+impl<C: Fn() -> Now> Pump<C> {
+    /// Takes over the pipes of a run.
+    ///
+    /// # Errors
+    /// When the runtime cannot watch the pipes.
+    pub fn new(pipes: Pipes, style: LineStyle, activity: Arc<Activity>, clock: C) -> io::Result<Self> {
+        Ok(Self {
+            taps: [Tap::new(pipes.stdout)?, Tap::new(pipes.stderr)?],
+            framers: Default::default(),
+            stamps: Stamps::new(style),
+            activity,
+            clock,
+        })
+    }
+
+    /// Pumps until both pipes are closed, or until `cut` is done: then what lies in the pipes is read without waiting.
+    ///
+    /// `sink` gets whole lines and answers how many bytes it took, at a line's end; what it did not take is offered again
+    /// after a growing wait, and nothing is read in the meantime.
+    pub async fn run(
+        mut self,
+        mut sink: impl FnMut(&[u8], Now) -> usize + Send,
+        cut: impl Future<Output = ()> + Send,
+    ) -> PumpEnd {
+        let mut cut = pin!(cut);
+        let mut turn = Turn::default();
+        loop {
+            let round = self.round(&mut sink);
+            if !round.held.is_empty()
+                && let ControlFlow::Break(held) = self.offer_again(round.held, &mut sink, cut.as_mut()).await
+            {
+                return self.end(held, &mut sink);
+            }
+            if !self.taps.iter().any(Tap::is_open) {
+                return PumpEnd { is_cut: false, bytes_lost: 0 };
+            }
+            let go_on = match round.bytes {
+                0 => self.wait(cut.as_mut()).await,
+                bytes if turn.is_over(bytes) => pass_on(cut.as_mut()).await,
+                _ => ControlFlow::Continue(()),
+            };
+            if go_on.is_break() {
+                return self.end(Vec::new(), &mut sink);
+            }
+        }
+    }
+
+    /// Reads at most one block of each stream and offers its lines to the sink.
+    fn round(&mut self, sink: &mut impl FnMut(&[u8], Now) -> usize) -> Round {
+        let mut lent = Buffers::borrow();
+        let Buffers { block, out } = &mut *lent;
+        let now = (self.clock)();
+        let mut round = Round::default();
+        for (index, stream) in Stream::ALL.into_iter().enumerate() {
+            let (tap, framer) = (&mut self.taps[index], &mut self.framers[index]);
+            let was_open = tap.is_open();
+            let n = tap.read(block);
+            if n > 0 || (was_open && !tap.is_open()) {
+                self.stamps.set(now.wall);
+            }
+            for piece in block[..n].chunks(FRAME_BYTES) {
+                framer.feed(piece, self.stamps.prefix(stream), out);
+                if out.len() >= OUT_BYTES {
+                    round.offer(out, now, sink);
+                }
+            }
+            if was_open && !tap.is_open() {
+                framer.finish(self.stamps.prefix(stream), out);
+            }
+            round.bytes += n;
+        }
+        if round.bytes > 0 {
+            self.activity.note(now.mono, round.bytes);
+        }
+        round.offer(out, now, sink);
+        if !out.is_empty() {
+            round.held = mem::take(out);
+        }
+        round
+    }
+
+    /// Waits until one of the pipes has something to read.
+    async fn wait(&mut self, cut: Pin<&mut impl Future<Output = ()>>) -> ControlFlow<()> {
+        self.framers.iter_mut().for_each(LineFramer::relax);
+        let [stdout, stderr] = &mut self.taps;
+        tokio::select! {
+            biased;
+            // Done once and not asked again: the pump ends after it. First, so that endless output cannot hide it.
+            () = cut => ControlFlow::Break(()),
+            // Cancel-safe, both: they only look. Which of the two is first does not matter, the round reads both.
+            () = stdout.readable(), if stdout.is_open() => ControlFlow::Continue(()),
+            () = stderr.readable(), if stderr.is_open() => ControlFlow::Continue(()),
+        }
+    }
+
+    /// Offers what the sink refused until it takes all of it; breaks with what is left when told to cut.
+    async fn offer_again(
+        &self,
+        mut held: Vec<u8>,
+        sink: &mut impl FnMut(&[u8], Now) -> usize,
+        mut cut: Pin<&mut impl Future<Output = ()>>,
+    ) -> ControlFlow<Vec<u8>> {
+        let mut delay = RETRY_FIRST;
+        while !held.is_empty() {
+            tokio::select! {
+                biased;
+                // Done once and not asked again: the pump ends after it.
+                () = cut.as_mut() => return ControlFlow::Break(held),
+                // A new timer each time: nothing is lost with it.
+                () = time::sleep(delay) => {}
+            }
+            let taken = sink(&held, (self.clock)());
+            held.drain(..taken);
+            delay = (delay * 2).min(RETRY_LONGEST);
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Reads what lies in the pipes without waiting, and ends. What the sink refuses now is lost, and counted.
+    fn end(mut self, mut held: Vec<u8>, sink: &mut impl FnMut(&[u8], Now) -> usize) -> PumpEnd {
+        self.taps.iter_mut().for_each(Tap::look_again);
+        let mut bytes = 0;
+        while held.is_empty() && bytes < CUT_BYTES_MAX {
+            let round = self.round(sink);
+            if round.bytes == 0 {
+                break;
+            }
+            bytes += round.bytes;
+            held = round.held;
+        }
+        let now = (self.clock)();
+        self.stamps.set(now.wall);
+        for (stream, framer) in Stream::ALL.into_iter().zip(&mut self.framers) {
+            framer.finish(self.stamps.prefix(stream), &mut held);
+        }
+        let taken = if held.is_empty() { 0 } else { sink(&held, now) };
+        let is_cut = self.taps.iter().any(Tap::is_open);
+        PumpEnd { is_cut, bytes_lost: (held.len() - taken) as u64 }
+    }
+}
+
+/// Lets other tasks run, and hears of a cut.
+async fn pass_on(cut: Pin<&mut impl Future<Output = ()>>) -> ControlFlow<()> {
+    tokio::select! {
+        biased;
+        // Done once and not asked again: the pump ends after it.
+        () = cut => ControlFlow::Break(()),
+        // Holds nothing.
+        () = task::yield_now() => ControlFlow::Continue(()),
+    }
+}
+
+/// What one look at both pipes brought.
+#[derive(Default)]
+struct Round {
+    bytes: usize,
+    held: Vec<u8>,
+    is_refused: bool,
+}
+
+impl Round {
+    /// Offers lines to the sink, unless it refused some in this round: order is kept.
+    fn offer(&mut self, lines: &mut Vec<u8>, now: Now, sink: &mut impl FnMut(&[u8], Now) -> usize) {
+        if lines.is_empty() || self.is_refused {
+            return;
+        }
+        let taken = sink(lines, now);
+        self.is_refused = taken < lines.len();
+        lines.drain(..taken);
+    }
+}
+
+/// Counts what a task did since others had their turn.
+#[derive(Default)]
+struct Turn {
+    bytes: usize,
+    rounds: u32,
+}
+
+impl Turn {
+    fn is_over(&mut self, bytes: usize) -> bool {
+        self.bytes += bytes;
+        self.rounds += 1;
+        let is_over = self.bytes >= TURN_BYTES || self.rounds >= TURN_ROUNDS;
+        if is_over {
+            *self = Self::default();
+        }
+        is_over
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+//! A cgroup for a run, where one can be had: the one fence that no process climbs.
+//!
+//! Whoever is started inside stays inside, whatever it does to its session, parents and environment. It takes cgroup v2
+//! and the right to make groups below our own (root, or a service with `Delegate=yes`). Without it everything works by
+//! the other means; nothing here is ever required. No limits are set.
+//!
+//! ```text
+//! <our own cgroup>/webjobd.{name}/{run}.{n}/cgroup.procs
+//! ```
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use crate::{
+    model::id::RunId,
+    os::process::tree::{self, Ended},
+};
+
+/// The place where the cgroups of runs are made. Clones mean the same place.
+#[derive(Clone, Debug)]
+pub struct Cgroups(Arc<Place>);
+
+#[derive(Debug)]
+struct Place {
+    folder: PathBuf,
+    made: AtomicU64,
+}
+
+/// The cgroup of one run.
+#[derive(Debug)]
+pub(super) struct Cgroup {
+    folder: PathBuf,
+}
+
+impl Cgroups {
+    /// Opens the place called `name`, which must be one host's own: whatever is in there already was left by an earlier
+    /// life of that host.
+    ///
+    /// # Errors
+    /// When there is no cgroup v2, or no right to use it. The host runs without then.
+    pub fn open(name: &str) -> io::Result<Self> {
+        let own = own_folder()?;
+        let safe = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+        let folder = own.join(format!("webjobd.{}", name.chars().map(safe).collect::<String>()));
+        // Moving a process needs the right to write here, besides into the new group.
+        fs::OpenOptions::new().write(true).open(own.join("cgroup.procs"))?;
+        match fs::create_dir(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        Ok(Self(Arc::new(Place { folder, made: AtomicU64::new(0) })))
+    }
+
+    /// Ends every process in the place and removes what is empty: after a crash, before anything is started.
+    pub async fn end_leftovers(&self) -> Ended {
+        let leftovers = self.leftovers();
+        let search = || tree::closure(leftovers.iter().flat_map(Cgroup::members).collect(), None);
+        let found = search();
+        leftovers.iter().for_each(Cgroup::kill);
+        let ended = tree::end(found, search).await;
+        for cgroup in &leftovers {
+            cgroup.remove();
+        }
+        ended
+    }
+
+    /// Makes a cgroup for a run.
+    pub(super) fn create(&self, run: RunId) -> io::Result<Cgroup> {
+        loop {
+            let number = self.0.made.fetch_add(1, Ordering::Relaxed);
+            let folder = self.0.folder.join(format!("{run}.{number}"));
+            match fs::create_dir(&folder) {
+                // Left by an earlier life of the host.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => return made.map(|()| Cgroup { folder }),
+            }
+        }
+    }
+
+    fn leftovers(&self) -> Vec<Cgroup> {
+        let Ok(entries) = fs::read_dir(&self.0.folder) else { return Vec::new() };
+        let folders = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        folders.map(|entry| Cgroup { folder: entry.path() }).collect()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Stays when a run's group is still inside; the next life of the host finds it.
+        let _ = fs::remove_dir(&self.folder);
+    }
+}
+
+impl Cgroup {
+    /// Moves a process in. What it has started before stays out, so this comes right after its start.
+    pub(super) fn add(&self, pid: u32) -> io::Result<()> {
+        fs::write(self.folder.join("cgroup.procs"), pid.to_string())
+    }
+
+    /// Lists the processes inside, those of groups that they made themselves included.
+    pub(super) fn members(&self) -> Vec<u32> {
+        members_below(&self.folder)
+    }
+
+    /// Kills everyone inside at once, forks in progress included. Needs Linux 5.14; before, members are killed one by one.
+    pub(super) fn kill(&self) {
+        let _ = fs::write(self.folder.join("cgroup.kill"), "1");
+    }
+
+    /// Removes the group, with those that were made inside. One that is not empty stays.
+    pub(super) fn remove(&self) {
+        remove_below(&self.folder);
+    }
+}
+
+fn members_below(folder: &Path) -> Vec<u32> {
+    let own = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+    // A process of another namespace shows as 0.
+    let own = own.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid != 0);
+    own.chain(subfolders(folder).iter().flat_map(|inner| members_below(inner))).collect()
+}
+
+fn remove_below(folder: &Path) {
+    subfolders(folder).iter().for_each(|inner| remove_below(inner));
+    let _ = fs::remove_dir(folder);
+}
+
+fn subfolders(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let folders = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    folders.map(|entry| entry.path()).collect()
+}
+
+/// Finds the folder of the cgroup that we are in.
+fn own_folder() -> io::Result<PathBuf> {
+    let none = || io::Error::new(io::ErrorKind::Unsupported, "no cgroup v2 is mounted");
+    let memberships = fs::read_to_string("/proc/self/cgroup")?;
+    let own = memberships.lines().find_map(|line| line.strip_prefix("0::")).ok_or_else(none)?;
+    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
+    let folder = mounts.lines().find_map(|line| folder_in_mount(line, own)).ok_or_else(none)?;
+    if folder.join("cgroup.procs").exists() { Ok(folder) } else { Err(none()) }
+}
+
+/// Returns where `own` lies in the mount that a line of `mountinfo` describes; `None` for another kind of mount, or one
+/// that shows another part of the tree.
+fn folder_in_mount(line: &str, own: &str) -> Option<PathBuf> {
+    let (mount, kind) = line.split_once(" - ")?;
+    if kind.split(' ').next() != Some("cgroup2") {
+        return None;
+    }
+    let mut fields = mount.split(' ').skip(3);
+    let (root, point) = (fields.next()?, fields.next()?);
+    let inside = Path::new(own).strip_prefix(root).ok()?;
+    let escapes = inside.components().any(|part| part.as_os_str() == "..");
+    (!escapes).then(|| Path::new(point).join(inside))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_group_is_found_in_the_mount_that_shows_it() {
+        let mount = "41 31 0:38 / /sys/fs/cgroup rw,relatime shared:9 - cgroup2 cgroup2 rw";
+        let inner = "41 31 0:38 /a /sys/fs/cgroup rw - cgroup2 cgroup2 rw";
+        let old = "31 23 0:28 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu";
+        assert_eq!(folder_in_mount(mount, "/a/b.service"), Some("/sys/fs/cgroup/a/b.service".into()));
+        assert_eq!(folder_in_mount(mount, "/"), Some("/sys/fs/cgroup".into()));
+        assert_eq!(folder_in_mount(inner, "/a/b"), Some("/sys/fs/cgroup/b".into()));
+        assert_eq!(folder_in_mount(inner, "/c"), None);
+        assert_eq!(folder_in_mount(mount, "/../c"), None);
+        assert_eq!(folder_in_mount(old, "/"), None);
+    }
+}

@@ -1,0 +1,57 @@
+//! Limits that are set on children from outside, right after their start. Inside the child it would need a hook, and with
+//! that a slow full `fork`.
+//!
+//! The limit of open files is high for the host, unchanged for the jobs.
+//! A running job costs the host three descriptors, so it takes all it may. Jobs get the old limit back: some programs
+//! close every possible descriptor one by one, and `select` breaks beyond 1,024.
+
+use std::sync::OnceLock;
+
+/// The soft limit the host was started with.
+static INHERITED: OnceLock<Option<u64>> = OnceLock::new();
+
+/// Raises the soft limit of open files as far as the hard one allows, and returns the soft limit that jobs will have;
+/// `None` means no limit. Only the first call changes anything.
+#[cfg(unix)]
+pub fn raise_file_limit() -> Option<u64> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    *INHERITED.get_or_init(|| {
+        let inherited = getrlimit(Resource::Nofile);
+        // Refused (some systems have a lower limit than they say): then everything stays as it was, for jobs too.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: inherited.maximum, maximum: inherited.maximum });
+        inherited.current
+    })
+}
+
+/// Does nothing: there is no such limit here.
+#[cfg(not(unix))]
+pub fn raise_file_limit() -> Option<u64> {
+    *INHERITED.get_or_init(|| None)
+}
+
+/// Gives a child the limit back that the host was started with.
+#[cfg(target_os = "linux")]
+pub(super) fn restore(pid: u32) {
+    use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
+    if let Some(inherited) = INHERITED.get() {
+        let limit = Rlimit { current: *inherited, maximum: getrlimit(Resource::Nofile).maximum };
+        // It fails only for a child that has ended already.
+        let _ = prlimit(super::child::to_pid(pid), Resource::Nofile, limit);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn restore(_pid: u32) {}
+
+/// Puts the number of its run on a child, see [`super::marks`]. Microseconds after its start: a program needs many times
+/// that to start another.
+#[cfg(target_os = "linux")]
+pub(super) fn mark(pid: u32, number: u64) {
+    use rustix::process::{Resource, Rlimit, prlimit};
+    let limit = Rlimit { current: Some(number), maximum: Some(number) };
+    // It fails for a child that has ended, or where an outer host has put a lower number on us: then that one holds.
+    let _ = prlimit(super::child::to_pid(pid), Resource::Locks, limit);
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn mark(_pid: u32, _number: u64) {}

@@ -1,0 +1,144 @@
+//! Orphans: processes whose parents are gone and which the kernel hands to us.
+//!
+//! With the subreaper bit set, whoever loses its parent below us becomes our child instead of init's. So nobody can
+//! slip away unseen, and it is on us to reap them: by pid, one by one. A `waitpid` for anybody would steal the exits
+//! that [`super::Child`] waits for.
+//!
+//! How an orphan is told from a child that we started: the kernel lists children by the thread that has them. Those we
+//! start belong to the spawner's threads, orphans are given to the first thread. Should a spawner's thread end, its
+//! children go there too; the register of leaders keeps them from being mistaken.
+
+use std::{
+    collections::BTreeSet,
+    io,
+    sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
+};
+
+use crate::os::process::{
+    procfs,
+    tree::{self, Ended},
+};
+
+/// Held for reading while a child is started and registered, where orphans cannot be told by their thread.
+static STARTING: RwLock<()> = RwLock::new(());
+
+/// The leaders that are not reaped.
+static LEADERS: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+/// Makes this process the parent of all orphans below it. Called once, before anything is started.
+///
+/// # Errors
+/// When the kernel refuses; then processes that leave their group can be found by their marks only.
+#[cfg(target_os = "linux")]
+pub fn become_subreaper() -> io::Result<()> {
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    Ok(())
+}
+
+/// Does nothing: orphans go to the system's first process here.
+///
+/// # Errors
+/// Never.
+#[cfg(not(target_os = "linux"))]
+pub fn become_subreaper() -> io::Result<()> {
+    Ok(())
+}
+
+/// Reaps orphans when they end.
+#[derive(Debug)]
+pub struct OrphanReaper {
+    #[cfg(unix)]
+    child_ended: tokio::signal::unix::Signal,
+}
+
+impl OrphanReaper {
+    /// Begins to listen for ended children. Should be there before the first child is started: it also undoes a SIGCHLD
+    /// that the host was started with ignored, under which the kernel keeps no exits.
+    ///
+    /// # Errors
+    /// When the system refuses a handler.
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self {
+            #[cfg(unix)]
+            child_ended: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::child())?,
+        })
+    }
+
+    /// Reaps, for ever: one look a burst of ended children, some 5 µs when there are no orphans.
+    #[cfg(unix)]
+    pub async fn run(mut self) {
+        loop {
+            reap_orphans();
+            if self.child_ended.recv().await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Ends at once: there are no orphans to reap here.
+    #[cfg(not(unix))]
+    pub async fn run(self) {}
+}
+
+/// Kills every child of this process, started or adopted, and all their descendants: the last act of a host's stop, for
+/// those who belong to no run that is known any more. Children of another thread's making are meant too.
+pub async fn end_all_children() -> Ended {
+    let search =
+        || tree::settled(|| procfs::children(std::process::id()), |children| tree::closure(children.to_vec(), None));
+    tree::end(BTreeSet::new(), search).await
+}
+
+/// Lists the orphans that we have, zombies too.
+pub(super) fn orphans() -> Vec<u32> {
+    let mut pids = procfs::adopted().pids;
+    if !pids.is_empty() {
+        let leaders = leaders();
+        pids.retain(|pid| !leaders.contains(pid));
+    }
+    pids
+}
+
+/// Reaps the orphans that have ended.
+#[cfg(unix)]
+pub(super) fn reap_orphans() {
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
+    let first_look = procfs::adopted();
+    if first_look.pids.is_empty() {
+        return;
+    }
+    // A child that is just being started is not registered yet: where it looks like an orphan, wait until it is.
+    let _none_starting = first_look.with_spawned.then(|| STARTING.write().unwrap_or_else(PoisonError::into_inner));
+    // Held to the end: only here are orphans reaped, so a pid on the list stays theirs.
+    let leaders = leaders();
+    for pid in procfs::adopted().pids {
+        if let Some(pid) = super::child::to_pid(pid).filter(|_| !leaders.contains(&pid)) {
+            // Whoever still runs, or is not our child any more, is left alone.
+            let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+        }
+    }
+}
+
+/// Does nothing: there are no orphans to reap here.
+#[cfg(not(unix))]
+pub(super) fn reap_orphans() {}
+
+/// Keeps orphans from being reaped while a child is started and registered.
+pub(super) fn starting() -> RwLockReadGuard<'static, ()> {
+    STARTING.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Registers a leader: from now on it is no orphan.
+pub(super) fn register_leader(pid: u32) {
+    leaders().insert(pid);
+}
+
+/// Takes a leader off the register and reaps it in one step, so that nobody sees it in between.
+pub(super) fn forget_leader(pid: u32, reap: impl FnOnce()) {
+    let mut leaders = leaders();
+    reap();
+    leaders.remove(&pid);
+}
+
+fn leaders() -> MutexGuard<'static, BTreeSet<u32>> {
+    LEADERS.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,232 @@
+//! What the kernel tells about processes under `/proc`, and the one safe way to signal a single one.
+//!
+//! A pid is only a number that may be somebody else's tomorrow. [`ProcessId`] adds the start time, and [`Process`] a
+//! descriptor that the kernel ties to one process: signals go through it and reach that process or nobody.
+
+use std::{
+    fs,
+    io::{self, Read},
+    mem,
+    os::fd::OwnedFd,
+    path::Path,
+    str::FromStr,
+};
+
+use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use super::marks::Environment;
+
+/// A process that cannot be mistaken for another: its pid and when it started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProcessId {
+    /// Its number.
+    pub pid: u32,
+    /// When it started, in the kernel's ticks since boot.
+    pub started: u64,
+}
+
+/// What `/proc/PID/stat` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stat {
+    state: u8,
+    pub(super) parent: u32,
+    pub(super) group: u32,
+    /// Its own and its reaped children's, in ticks.
+    pub(super) cpu_ticks: u64,
+    pub(super) started: u64,
+}
+
+impl Stat {
+    /// Tells whether it still runs: neither a zombie nor gone.
+    pub(super) fn is_alive(&self) -> bool {
+        !matches!(self.state, b'Z' | b'X' | b'x')
+    }
+}
+
+/// Ticks a second in `/proc`: the same on every architecture that Rust's tier 1 and 2 know.
+pub(super) const TICKS_PER_SECOND: u64 = 100;
+
+/// How often a list of children is read that changes all the time.
+const READS_MAX: usize = 20;
+
+/// Reads the state of a process; `None` when there is none, or none that we may see.
+pub(super) fn stat(pid: u32) -> Option<Stat> {
+    parse_stat(&read(&format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// Reads the environment a process was started with; empty when it may not be read.
+pub(super) fn environment(pid: u32) -> Environment {
+    Environment(read(&format!("/proc/{pid}/environ")).unwrap_or_default())
+}
+
+/// Reads the number that marks a process as one of a run.
+pub(super) fn number(pid: u32) -> Option<u64> {
+    parse_number(&read(&format!("/proc/{pid}/limits")).ok()?)
+}
+
+/// Lists the children of a process, by whichever of its threads started them. Costs some 10 µs.
+pub(super) fn children(pid: u32) -> Vec<u32> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let mut found = Vec::new();
+    for thread in threads.flatten() {
+        match children_file(&thread.path().join("children")) {
+            Ok(list) => found.extend(list),
+            // Either the thread has just ended, or the kernel is built without these files.
+            Err(_) if Path::new("/proc/thread-self/children").exists() => {}
+            Err(_) => return children_by_search(pid),
+        }
+    }
+    found
+}
+
+/// Lists the processes that the kernel made our children because their parents are gone: those of the first thread,
+/// since children we start are listed with the thread that starts them. Costs some 5 µs when there are none.
+pub(super) fn adopted() -> Adopted {
+    let own = std::process::id();
+    match children_file(Path::new(&format!("/proc/self/task/{own}/children"))) {
+        Ok(list) => Adopted { pids: list, with_spawned: false },
+        Err(_) => Adopted { pids: children_by_search(own), with_spawned: true },
+    }
+}
+
+/// What [`adopted`] found.
+pub(super) struct Adopted {
+    pub(super) pids: Vec<u32>,
+    /// The kernel could not tell orphans from children that we are just starting.
+    pub(super) with_spawned: bool,
+}
+
+/// Lists every process of the machine that we may see.
+pub(super) fn all() -> Vec<u32> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+fn children_by_search(parent: u32) -> Vec<u32> {
+    all().into_iter().filter(|pid| stat(*pid).is_some_and(|stat| stat.parent == parent)).collect()
+}
+
+/// Reads a list of children. The kernel makes it one by one and may leave out some when another is reaped meanwhile, so
+/// a list that is not empty counts when it is read twice alike.
+fn children_file(path: &Path) -> io::Result<Vec<u32>> {
+    let path = path.to_str().unwrap_or_default();
+    let mut list = read(path)?;
+    for _ in 0..READS_MAX {
+        let last = if list.is_empty() { break } else { mem::replace(&mut list, read(path)?) };
+        if last == list {
+            break;
+        }
+    }
+    Ok(list.split(|byte| *byte == b' ').filter_map(number_in).collect())
+}
+
+/// Reads a small file of `/proc` with few system calls: their length is not known beforehand.
+fn read(path: &str) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(1024);
+    fs::File::open(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn parse_stat(text: &[u8]) -> Option<Stat> {
+    // The second field is the program's name in parentheses, which may hold anything, parentheses too.
+    let name_end = text.iter().rposition(|byte| *byte == b')')?;
+    let fields: Vec<&[u8]> = text.get(name_end + 2..)?.split(|byte| *byte == b' ').collect();
+    let cpu_ticks = (11..15).filter_map(|at| number_in::<u64>(fields.get(at)?)).sum();
+    Some(Stat {
+        state: *fields.first()?.first()?,
+        parent: number_in(fields.get(1)?)?,
+        group: number_in(fields.get(2)?)?,
+        cpu_ticks,
+        started: number_in(fields.get(19)?)?,
+    })
+}
+
+fn parse_number(limits: &[u8]) -> Option<u64> {
+    let mut lines = limits.split(|byte| *byte == b'\n');
+    let values = lines.find_map(|line| line.strip_prefix(b"Max file locks"))?;
+    number_in(values.split(|byte| *byte == b' ').filter(|field| !field.is_empty()).nth(1)?)
+}
+
+fn number_in<T: FromStr>(bytes: &[u8]) -> Option<T> {
+    std::str::from_utf8(bytes).ok()?.trim().parse().ok()
+}
+
+/// A living process that is held on to by a descriptor.
+#[derive(Debug)]
+pub(super) struct Process {
+    fd: OwnedFd,
+}
+
+impl Process {
+    /// Takes hold of a process; `None` when it is not, or no longer, that very one, or a zombie.
+    pub(super) fn open(id: ProcessId) -> Option<Self> {
+        let fd = pidfd(id.pid).ok()?;
+        // Looked at after the descriptor is open: if it is this one now, the descriptor is of this one.
+        let same = stat(id.pid).is_some_and(|stat| stat.is_alive() && stat.started == id.started);
+        same.then_some(Self { fd })
+    }
+
+    /// Kills it. A process that has ended meanwhile is no error.
+    pub(super) fn kill(&self) -> io::Result<()> {
+        self.signal(Signal::KILL)
+    }
+
+    /// Asks it to end. A process that has ended meanwhile is no error.
+    pub(super) fn terminate(&self) -> io::Result<()> {
+        self.signal(Signal::TERM)
+    }
+
+    fn signal(&self, signal: Signal) -> io::Result<()> {
+        match pidfd_send_signal(&self.fd, signal) {
+            Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Waits until it has ended; a zombie has.
+    pub(super) async fn gone(self) -> io::Result<()> {
+        let _ = crate::os::readiness::register(self.fd)?.readable().await?;
+        Ok(())
+    }
+}
+
+/// Opens a descriptor that becomes readable when the process ends.
+pub(super) fn pidfd(pid: u32) -> io::Result<OwnedFd> {
+    let pid = super::child::to_pid(pid).ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(pidfd_open(pid, PidfdFlags::empty())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_full_of_traps_does_not_disturb_the_fields() {
+        let text = b"42 (a) b (c) S 7 42 42 0 -1 4194560 100 0 0 0 1 2 3 4 20 0 1 0 12345 0 0";
+        let stat = parse_stat(text).expect("fields");
+        assert_eq!((stat.parent, stat.group, stat.cpu_ticks, stat.started), (7, 42, 10, 12345));
+        assert!(stat.is_alive());
+        assert_eq!(parse_stat(b"42 (cut"), None);
+    }
+
+    #[test]
+    fn the_number_of_a_run_is_its_hard_limit() {
+        let limits = |soft: &str, hard: &str| {
+            let line = format!("Max file locks            {soft:<20} {hard:<20} locks     ");
+            format!("Limit                     Soft Limit           Hard Limit           Units     \n{line}\n")
+                .into_bytes()
+        };
+        assert_eq!(parse_number(&limits("7", "4611686018427387905")), Some(4_611_686_018_427_387_905));
+        assert_eq!(parse_number(&limits("unlimited", "unlimited")), None);
+        assert_eq!(parse_number(b""), None);
+    }
+
+    #[test]
+    fn we_find_ourselves() {
+        let own = stat(std::process::id()).expect("our own state");
+        assert!(own.is_alive());
+        assert!(children_by_search(own.parent).contains(&std::process::id()));
+        assert!(Process::open(ProcessId { pid: std::process::id(), started: own.started }).is_some());
+        assert!(Process::open(ProcessId { pid: std::process::id(), started: own.started + 1 }).is_none());
+    }
+}

@@ -1,0 +1,241 @@
+//! Starting: a queue, and a few threads that take from it.
+//!
+//! A start blocks its thread until the program is loaded, so it never happens on the runtime's threads. As many threads
+//! as processors start as much as the machine can; more only wait for each other. The child is made without copying the
+//! host's memory, which a hook between `fork` and `exec` would force: what must be set for a child is set through its
+//! command or from outside.
+
+use std::{
+    ffi::{OsStr, OsString},
+    io,
+    num::NonZero,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::os::{
+    clock::Clock,
+    process::{
+        cgroup::Cgroups,
+        child::Child,
+        error::{SpawnError, diagnose},
+        limits,
+        marks::RunMark,
+        orphans,
+        tree::Tree,
+    },
+};
+
+/// Starts that may wait in the queue; whoever comes then waits before it.
+const QUEUED_MAX: usize = 256;
+
+/// Waits between attempts on a program that is still open for writing, mostly by a copy in another process.
+const BUSY_WAITS_MS: [u64; 5] = [1, 4, 15, 50, 100];
+
+/// A program needs longer than this to load and start another. When we were slower (the machine is busy), there may be
+/// processes without the number that the program got: they are looked for once more. One that has cleared its
+/// environment, left its group and lost its parents by then is found only when the host stops.
+const HEAD_START: Duration = Duration::from_millis(1);
+
+/// The end of a pipe or file that a child writes to.
+#[cfg(unix)]
+pub type OutputEnd = std::os::fd::OwnedFd;
+
+/// The end of a pipe or file that a child writes to.
+#[cfg(windows)]
+pub type OutputEnd = std::os::windows::io::OwnedHandle;
+
+/// How far the processes of a run are fenced in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Containment {
+    /// A process group: costs nothing.
+    #[default]
+    Group,
+    /// Also a cgroup where one can be had: 200 µs to some milliseconds a run.
+    Cgroup,
+}
+
+/// What to start, and how.
+#[derive(Debug)]
+pub struct SpawnRequest {
+    /// A path, or the name of a command in the `PATH` of `env`. A relative path begins at `cwd`.
+    pub program: OsString,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+    /// Its whole environment, to which the variables of `mark` are added.
+    pub env: Vec<(OsString, OsString)>,
+    /// Its working folder.
+    pub cwd: PathBuf,
+    /// Where its standard output goes. Closed here once it is started.
+    pub stdout: OutputEnd,
+    /// Where its standard error goes. Closed here once it is started.
+    pub stderr: OutputEnd,
+    /// Which run it is.
+    pub mark: RunMark,
+    /// How far it is fenced in.
+    pub containment: Containment,
+}
+
+/// Starts processes, each as the leader of its own group, with empty standard input. Clones share the queue.
+#[derive(Clone, Debug)]
+pub struct Spawner {
+    queue: mpsc::Sender<Order>,
+}
+
+#[derive(Debug)]
+struct Order {
+    request: SpawnRequest,
+    reply: oneshot::Sender<Result<Child, SpawnError>>,
+}
+
+/// What every thread needs.
+#[derive(Clone)]
+struct Worker {
+    queue: Arc<Mutex<mpsc::Receiver<Order>>>,
+    runtime: tokio::runtime::Handle,
+    clock: Clock,
+    cgroups: Option<Cgroups>,
+}
+
+impl Spawner {
+    /// Starts the threads, as many as there are processors. Called within a runtime. They end when the last clone is
+    /// dropped.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(clock: Clock, cgroups: Option<Cgroups>) -> io::Result<Self> {
+        let (sender, receiver) = mpsc::channel(QUEUED_MAX);
+        let queue = Arc::new(Mutex::new(receiver));
+        let worker = Worker { queue, runtime: tokio::runtime::Handle::current(), clock, cgroups };
+        for number in 0..thread::available_parallelism().map_or(1, NonZero::get) {
+            let worker = worker.clone();
+            thread::Builder::new().name(format!("spawn-{number}")).spawn(move || worker.run())?;
+        }
+        Ok(Self { queue: sender })
+    }
+
+    /// Starts a process. When the caller gives up waiting, a process that was started all the same is killed.
+    ///
+    /// # Errors
+    /// When the program does not start, with what to do about it.
+    pub async fn spawn(&self, request: SpawnRequest) -> Result<Child, SpawnError> {
+        let program = PathBuf::from(&request.program);
+        let (reply, answer) = oneshot::channel();
+        let gone = || SpawnError::Other { program: program.clone(), source: io::ErrorKind::BrokenPipe.into() };
+        self.queue.send(Order { request, reply }).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+}
+
+impl Worker {
+    fn run(self) {
+        // The descriptor of a child is registered with the runtime from here.
+        let _guard = self.runtime.enter();
+        loop {
+            let order = self.queue.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+            let Some(Order { request, reply }) = order else { return };
+            if !reply.is_closed() {
+                // An answer that nobody takes drops the child, which kills its group.
+                let _ = reply.send(self.spawn(request));
+            }
+        }
+    }
+
+    fn spawn(&self, request: SpawnRequest) -> Result<Child, SpawnError> {
+        let SpawnRequest { program, args, mut env, cwd, stdout, stderr, mark, containment } = request;
+        env.extend(mark.variables());
+        let path = locate(&program, &env, &cwd);
+        let before = self.clock.now().mono;
+        // Held until the process is registered. The expression holds the output's ends: dropped with this block.
+        let (handle, pid, started) = {
+            let _starting = orphans::starting();
+            let expression = command(&path, args)
+                .full_env(env)
+                .dir(&cwd)
+                .stdin_null()
+                .stdout_file(stdout)
+                .stderr_file(stderr)
+                .unchecked()
+                .before_spawn(own_group);
+            let handle = start(&expression).map_err(|source| diagnose(&path, &cwd, source))?;
+            let pid = handle.pids()[0];
+            orphans::register_leader(pid);
+            (handle, pid, self.clock.now())
+        };
+        let run = mark.run;
+        let mut tree = Tree::new(pid, mark);
+        limits::mark(pid, tree.number);
+        if self.clock.now().mono.since(before) > HEAD_START {
+            tree.mark_descendants();
+        }
+        limits::restore(pid);
+        match (containment, &self.cgroups) {
+            (Containment::Cgroup, Some(cgroups)) => {
+                cgroups.create(run).into_iter().for_each(|cgroup| tree.enter(cgroup))
+            }
+            (Containment::Cgroup, None) | (Containment::Group, _) => {}
+        }
+        Child::new(handle, tree, started).map_err(|source| SpawnError::Other { program: path, source })
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that makes commands")]
+fn command(path: &Path, args: Vec<OsString>) -> duct::Expression {
+    duct::cmd(path.as_os_str(), args)
+}
+
+/// Starts, and tries again while the program is open for writing.
+#[expect(clippy::disallowed_methods, reason = "on a thread of our own, for a state that nobody reports the end of")]
+fn start(expression: &duct::Expression) -> io::Result<duct::Handle> {
+    for wait in BUSY_WAITS_MS {
+        match expression.start() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {
+                thread::sleep(Duration::from_millis(wait));
+            }
+            answer => return answer,
+        }
+    }
+    expression.start()
+}
+
+#[cfg(unix)]
+fn own_group(command: &mut Command) -> io::Result<()> {
+    std::os::unix::process::CommandExt::process_group(command, 0);
+    Ok(())
+}
+
+#[cfg(windows)]
+fn own_group(command: &mut Command) -> io::Result<()> {
+    const CREATE_NEW_PROCESS_GROUP: u32 = 0x0000_0200;
+    std::os::windows::process::CommandExt::creation_flags(command, CREATE_NEW_PROCESS_GROUP);
+    Ok(())
+}
+
+/// Finds the program's path. A bare name that the system looked up in the child's `PATH` would cost a full `fork`.
+fn locate(program: &OsStr, env: &[(OsString, OsString)], cwd: &Path) -> PathBuf {
+    let given = Path::new(program);
+    if given.components().count() > 1 || given.is_absolute() || program.to_string_lossy().contains('/') {
+        return cwd.join(given);
+    }
+    let is_path = |name: &OsStr| if cfg!(windows) { name.eq_ignore_ascii_case("PATH") } else { name == "PATH" };
+    let path = env.iter().rev().find(|(name, _)| is_path(name)).map(|(_, value)| value.as_os_str());
+    let folders = std::env::split_paths(path.unwrap_or_default());
+    let found = folders.map(|folder| cwd.join(folder).join(given)).find(|file| is_program(file));
+    found.unwrap_or_else(|| given.to_owned())
+}
+
+#[cfg(unix)]
+fn is_program(file: &Path) -> bool {
+    file.is_file() && rustix::fs::access(file, rustix::fs::Access::EXEC_OK).is_ok()
+}
+
+/// Leaves it to the system, which also tries the extensions it knows.
+#[cfg(not(unix))]
+fn is_program(_file: &Path) -> bool {
+    false
+}

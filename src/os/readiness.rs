@@ -1,0 +1,18 @@
+//! Waiting for a file descriptor to become readable, without a thread.
+//!
+//! The one place where the crate needs `unsafe`: the runtime cannot see by itself that a descriptor stays open while it
+//! is registered. An [`OwnedFd`] that is given away does.
+
+use std::{io, os::fd::OwnedFd};
+
+use tokio::io::unix::AsyncFd;
+
+/// Hands a descriptor to the runtime.
+///
+/// # Errors
+/// When the descriptor cannot be polled, or too many are.
+#[expect(unsafe_code, reason = "what the runtime cannot check is said below")]
+pub(super) fn register(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` is open and stays the same descriptor until it is dropped, and the `AsyncFd` owns it.
+    unsafe { AsyncFd::register(fd) }.map_err(io::Error::from)
+}

@@ -1,0 +1,173 @@
+//! Reads job folders into listings.
+//!
+//! ```text
+//!  roots ── job_folders ──> names and paths ── scan_all ──> a listing each ──> the caller's closure, on the same thread
+//!                                                 └── Seen: what was hashed before
+//! ```
+//! A file is read again only when its identity, size or times differ from those under which it was hashed
+//! ([`hash::Seen`]); a folder in which nothing differs is not even listed ([`Scan::Unchanged`]).
+//!
+//! It decides nothing: what it cannot read is a fact in the listing, and whether a folder that was still changing is
+//! good enough is for the caller. It never follows a link out of a folder, and never opens a pipe or a device.
+
+pub mod folders;
+pub mod hash;
+pub mod programs;
+mod walk;
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+pub use folders::{JobFolders, job_folders};
+
+use crate::{
+    model::{
+        id::JobId,
+        listing::{self, EntryKind, FolderListing, HEAD_BYTES_MAX, LinkTo, SETTINGS_BYTES_MAX},
+        time::Wall,
+    },
+    os::scan::{
+        hash::{HashCache, Seen},
+        walk::Walk,
+    },
+};
+
+/// What a scan of one job folder gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scan {
+    /// The folder does not exist.
+    Gone,
+    /// Nothing differs from the last scan.
+    Unchanged,
+    /// What was seen.
+    Seen(Box<FolderListing>),
+}
+
+/// When a scan happens, and how much rest it asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct ScanTime {
+    /// The wall clock, to compare with times of files.
+    pub now: Wall,
+    /// A folder that changed less than this long ago is called unsettled; zero asks for no rest.
+    pub quiet: Duration,
+}
+
+/// Scans folders on all processors and hands each result to `each`, on the thread that scanned it. Returns what `each`
+/// returned, in no order.
+pub fn scan_all<T: Send>(
+    folders: &BTreeMap<JobId, PathBuf>,
+    cache: &mut HashCache,
+    time: ScanTime,
+    each: impl Fn(&JobId, Scan) -> T + Sync,
+) -> Vec<T> {
+    let work: Vec<_> = folders.iter().map(|(id, root)| Mutex::new((id, root, cache.take(id)))).collect();
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mut done = Vec::new();
+        while let Some(item) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let mut item = item.lock().unwrap_or_else(PoisonError::into_inner);
+            let (id, root, seen) = &mut *item;
+            let scan = scan_job(id, root, seen, time);
+            done.push(each(id, scan));
+        }
+        done
+    };
+    let n_threads = thread::available_parallelism().map_or(1, usize::from).min(work.len()).max(1);
+    let done = thread::scope(|scope| {
+        let helpers: Vec<_> = (1..n_threads).map(|_| scope.spawn(worker)).collect();
+        let mut done = worker();
+        for helper in helpers {
+            match helper.join() {
+                Ok(more) => done.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        done
+    });
+    for item in work {
+        let (id, _, seen) = item.into_inner().unwrap_or_else(PoisonError::into_inner);
+        cache.put(id.clone(), seen);
+    }
+    done
+}
+
+/// Scans one folder. `seen` is what was seen of it before, and afterwards what was seen now.
+pub fn scan_job(id: &JobId, root: &Path, seen: &mut Seen, time: ScanTime) -> Scan {
+    let mut listing = FolderListing::empty(id.clone(), root.to_owned());
+    let walk = match Walk::of(root, &mut listing) {
+        Ok(walk) => walk,
+        Err(error) => {
+            *seen = Seen::default();
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+                return Scan::Gone;
+            }
+            listing.unreadable.insert(String::new(), words(&error));
+            return Scan::Seen(Box::new(listing));
+        }
+    };
+    let fingerprint = walk.fingerprint();
+    if seen.is_still(&fingerprint) {
+        return Scan::Unchanged;
+    }
+    listing.unsettled |= walk.is_young(time);
+    *seen = walk.into_entries(root, &mut listing, seen, time.now);
+    read_beginnings(root, &mut listing);
+    if !listing.unsettled && listing.unreadable.is_empty() {
+        seen.remember(fingerprint);
+    }
+    Scan::Seen(Box::new(listing))
+}
+
+/// Reads the first bytes and the settings in the script's folder.
+fn read_beginnings(root: &Path, listing: &mut FolderListing) {
+    let dir = listing.script_dir();
+    let wanted = |name: &str, entry: &listing::Entry| entry.is_file() && !listing::is_noise(name);
+    let files = listing.children(&dir).filter(|(name, entry)| wanted(name, entry));
+    let files: Vec<_> = files.map(|(name, entry)| (name.to_owned(), entry.size, entry.kind.clone())).collect();
+    for (name, size, kind) in files {
+        let path = listing::join(&dir, &name);
+        let is_settings = listing::is_settings(&name);
+        let limit = if is_settings { SETTINGS_BYTES_MAX + 1 } else { HEAD_BYTES_MAX as u64 };
+        let followed = kind == EntryKind::Link(LinkTo::File);
+        let bytes = match hash::read_head(&root.join(&path), size.min(limit), limit, followed) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                note(listing, path, &error);
+                continue;
+            }
+        };
+        if !is_settings {
+            listing.heads.insert(path, bytes);
+        } else if bytes.len() as u64 <= SETTINGS_BYTES_MAX {
+            let text = String::from_utf8_lossy(&bytes);
+            listing.settings.insert(path, text.trim_start_matches('\u{feff}').to_owned());
+        }
+    }
+}
+
+/// Notes an entry that could not be read; one that is gone by now only means that the folder is changing.
+fn note(listing: &mut FolderListing, path: String, error: &io::Error) {
+    if error.kind() == io::ErrorKind::NotFound {
+        listing.unsettled = true;
+    } else {
+        listing.unreadable.insert(path, words(error));
+    }
+}
+
+/// The system's words for an error, without its number.
+fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
+}
+
+#[cfg(test)]
+mod tests;

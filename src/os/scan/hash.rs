@@ -1,0 +1,225 @@
+//! Hashes of files, and the memory of them.
+//!
+//! A hash is remembered under the file's device, inode, size, modification and change time. That is only safe when the
+//! file cannot change any more without changing one of them: within the same tick of the file system's clock it could.
+//! So a file whose times are younger than `RACY` is hashed, but not remembered; the next scan hashes it again.
+//!
+//! 32 bytes are kept for each file, without its path.
+
+use std::{
+    collections::BTreeMap,
+    fs::{File, Metadata, OpenOptions},
+    io::{self, Read, Seek},
+    path::Path,
+};
+
+use crate::model::{id::JobId, job::ContentHash, time::Wall};
+
+/// Age below which a file may change without a change of its times: FAT has ticks of two seconds.
+const RACY: jiff::SignedDuration = jiff::SignedDuration::from_secs(2);
+/// Bytes read at once.
+const CHUNK_BYTES: usize = 128 * 1024;
+
+/// What was seen of every job folder.
+#[derive(Debug, Default)]
+pub struct HashCache {
+    jobs: BTreeMap<JobId, Seen>,
+}
+
+/// What was seen of one job folder.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Of the whole folder, when it was at rest.
+    fingerprint: Option<Fingerprint>,
+    /// Whether every file is remembered.
+    racy: bool,
+    /// Keys and hashes of its files, in the order of keys.
+    files: Vec<([u8; 16], ContentHash)>,
+}
+
+/// A value that differs when anything in a folder does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fingerprint([u8; 16]);
+
+/// A file's hash.
+pub(super) struct Hashed {
+    pub hash: ContentHash,
+    /// Whether it changed while it was read.
+    pub changed: bool,
+}
+
+impl HashCache {
+    /// Forgets a job, so that its next scan is complete even when nothing differs.
+    pub fn forget(&mut self, id: &JobId) {
+        self.jobs.remove(id);
+    }
+
+    /// Keeps only jobs for which `keep` says so.
+    pub fn retain(&mut self, keep: impl Fn(&JobId) -> bool) {
+        self.jobs.retain(|id, _| keep(id));
+    }
+
+    /// Takes out what was seen of a job, to scan it.
+    pub fn take(&mut self, id: &JobId) -> Seen {
+        self.jobs.remove(id).unwrap_or_default()
+    }
+
+    /// Puts back what was seen of a job.
+    pub fn put(&mut self, id: JobId, seen: Seen) {
+        self.jobs.insert(id, seen);
+    }
+}
+
+impl Seen {
+    pub(super) fn is_still(&self, fingerprint: &Fingerprint) -> bool {
+        self.fingerprint.as_ref() == Some(fingerprint)
+    }
+
+    pub(super) fn remember(&mut self, fingerprint: Fingerprint) {
+        self.fingerprint = (!self.racy).then_some(fingerprint);
+    }
+
+    /// Hashes a file, or remembers the hash from `before`.
+    pub(super) fn hash(&mut self, path: &Path, metadata: &Metadata, before: &Self, now: Wall) -> io::Result<Hashed> {
+        let key = key(metadata);
+        let known = before.files.binary_search_by_key(&key, |(key, _)| *key).ok();
+        let hashed = match known {
+            Some(index) => Hashed { hash: before.files[index].1, changed: false },
+            None => file(path)?,
+        };
+        if known.is_some() || (!hashed.changed && !is_racy(metadata, now)) {
+            self.files.push((key, hashed.hash));
+        } else {
+            self.racy = true;
+        }
+        Ok(hashed)
+    }
+
+    /// Ends the filling: from now on hashes are looked up.
+    pub(super) fn seal(&mut self) {
+        self.files.sort_unstable_by_key(|(key, _)| *key);
+        self.files.shrink_to_fit();
+    }
+}
+
+/// Hashes a link's target. No file has the same hash, short of one that holds just this.
+pub fn link(target: &Path) -> ContentHash {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(b"link to ").update(target.as_os_str().as_encoded_bytes());
+    short(&hasher)
+}
+
+/// Hashes bytes.
+pub fn bytes(bytes: &[u8]) -> ContentHash {
+    short(blake3::Hasher::new().update(bytes))
+}
+
+/// Ends a hash.
+pub(in crate::os) fn short(hasher: &blake3::Hasher) -> ContentHash {
+    let mut short = [0; 16];
+    short.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    ContentHash(short)
+}
+
+/// Opens a file to read it, without waiting for anything and without following a last link.
+pub(in crate::os) fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    // Between the look and this, a pipe may have taken the file's place.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW;
+        options.custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
+    }
+    options.open(path)
+}
+
+/// Returns the permission bits; 0 where the system has none.
+pub(in crate::os) fn mode(metadata: &Metadata) -> u32 {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        metadata.mode() & 0o7777
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        0
+    }
+}
+
+/// Reads the beginning of a file: `expected` bytes are made room for, `limit` is the most.
+pub(super) fn read_head(path: &Path, expected: u64, limit: u64, follow: bool) -> io::Result<Vec<u8>> {
+    let file = if follow { open(&path.canonicalize()?)? } else { open(path)? };
+    let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or(0));
+    file.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+pub(super) fn fingerprint<'a>(entries: impl Iterator<Item = (&'a str, &'a Metadata)>) -> Fingerprint {
+    let mut hasher = blake3::Hasher::new();
+    for (path, metadata) in entries {
+        hasher.update(path.as_bytes()).update(&[0, u8::from(metadata.is_dir())]);
+        hasher.update(&mode(metadata).to_le_bytes());
+        if !metadata.is_dir() {
+            hasher.update(&key(metadata));
+        }
+    }
+    Fingerprint(short(&hasher).0)
+}
+
+fn file(path: &Path) -> io::Result<Hashed> {
+    let mut file = open(path)?;
+    let before = file.metadata()?;
+    if !before.is_file() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "not a file any more"));
+    }
+    let mut hasher = blake3::Hasher::new();
+    let room = usize::try_from(before.len().saturating_add(1)).map_or(CHUNK_BYTES, |room| room.min(CHUNK_BYTES));
+    let mut chunk = vec![0; room];
+    loop {
+        match file.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(n_read) => hasher.update(&chunk[..n_read]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+    }
+    let after = file.metadata()?;
+    let changed = key(&before) != key(&after) || file.stream_position()? != after.len();
+    Ok(Hashed { hash: short(&hasher), changed })
+}
+
+fn key(metadata: &Metadata) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new();
+    let mut add = |number: i128| {
+        hasher.update(&number.to_le_bytes());
+    };
+    add(metadata.len().into());
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let times = [metadata.mtime(), metadata.mtime_nsec(), metadata.ctime(), metadata.ctime_nsec()];
+        [metadata.dev(), metadata.ino()].map(i128::from).into_iter().for_each(&mut add);
+        times.map(i128::from).into_iter().for_each(add);
+    }
+    #[cfg(not(unix))]
+    for time in [metadata.modified(), metadata.created()] {
+        add(time.ok().and_then(|time| Wall::try_from(time).ok()).map_or(0, |time| time.as_nanosecond()));
+    }
+    short(&hasher).0
+}
+
+/// Returns whether the file may still change without a change of its times.
+fn is_racy(metadata: &Metadata, now: Wall) -> bool {
+    let modified = metadata.modified().ok().and_then(|time| Wall::try_from(time).ok());
+    #[cfg(unix)]
+    let changed = {
+        use std::os::unix::fs::MetadataExt;
+        Wall::from_second(metadata.ctime()).ok()
+    };
+    #[cfg(not(unix))]
+    let changed = modified;
+    modified.max(changed).is_none_or(|last| now.duration_since(last) < RACY)
+}

@@ -1,0 +1,291 @@
+//! Watches the roots of jobs, and turns what the system reports into hints.
+//!
+//! ```text
+//!  notify's thread ── classify ──> dirty set ── wake ──> Watch::next ──> hints
+//!        │ a root came, went or moved                        ▲
+//!        └──────────> keeper thread: watches afresh ── "everything" ─┘
+//! ```
+//! The dirty set holds one hint for each job, so its size is bounded by the number of folders, and notify's thread never
+//! waits for anybody. Hints may say too much, never too little: whenever events were lost, or a watch had to be set up
+//! anew, everything is hinted at.
+//!
+//! * A root that does not exist, or is replaced, is noticed by a watch on its nearest existing parent folder.
+//! * When the system refuses further watches, the ones in place stay, and `Hint::Blind` asks for reading on a timer.
+//! * Files behind linked folders are not seen, but for a job folder that is itself a link.
+//!
+//! Nothing outside the roots and their parents is watched: not `data/`, not the working copies.
+
+mod classify;
+pub mod single;
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread,
+};
+
+use notify::{RecursiveMode, Watcher};
+use tokio::sync::Notify;
+
+use self::classify::Seen;
+use crate::model::{
+    hint::{Hint, HintKind},
+    id::JobId,
+};
+
+/// A watch on the roots of jobs. It ends when it is dropped.
+#[derive(Debug)]
+pub struct Watch {
+    dirty: Arc<Dirty>,
+    _keeper: Option<mpsc::SyncSender<Watched>>,
+}
+
+/// How changes are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WatchMode {
+    /// The system announces them.
+    Events,
+    /// They are found on a timer only: `next` says so once and then waits for ever.
+    PollOnly,
+}
+
+/// Asks the keeper to watch afresh.
+#[derive(Clone, Copy, Debug)]
+struct Watched;
+
+/// What changed since it was last taken.
+#[derive(Debug, Default)]
+struct Dirty {
+    hints: Mutex<Hints>,
+    woken: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Hints {
+    jobs: BTreeMap<JobId, (HintKind, Option<String>)>,
+    everything: Option<String>,
+    blind: Option<String>,
+    closed: bool,
+}
+
+impl Watch {
+    /// Begins to watch `roots`. The watches are set up on a thread of their own; when they are, everything is hinted at
+    /// once, since what changed before was not seen.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start(roots: Vec<PathBuf>, mode: WatchMode) -> io::Result<Self> {
+        let dirty = Arc::new(Dirty::default());
+        if mode == WatchMode::PollOnly {
+            dirty.blind("watching is turned off, so changes are found on a timer only".to_owned());
+            return Ok(Self { dirty, _keeper: None });
+        }
+        // One place is enough: a request that finds another one waiting is answered by that one.
+        let (asks, asked) = mpsc::sync_channel(1);
+        let _ = asks.try_send(Watched);
+        let keeper = Keeper { roots, dirty: Arc::clone(&dirty), asks: asks.clone() };
+        // Its watcher holds senders of its own: the end is told by `Dirty::close`.
+        thread::Builder::new().name("watch".to_owned()).spawn(move || keeper.run(&asked))?;
+        Ok(Self { dirty, _keeper: Some(asks) })
+    }
+
+    /// Waits until there are hints, and takes them. Cancel-safe: hints are taken only when it returns.
+    pub async fn next(&self) -> Vec<Hint> {
+        loop {
+            let hints = self.dirty.take();
+            if !hints.is_empty() {
+                return hints;
+            }
+            self.dirty.woken.notified().await;
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.dirty.close();
+        if let Some(keeper) = &self._keeper {
+            let _ = keeper.try_send(Watched);
+        }
+    }
+}
+
+impl Dirty {
+    fn take(&self) -> Vec<Hint> {
+        let Hints { jobs, everything, blind, .. } = self.change(|hints| {
+            let closed = hints.closed;
+            std::mem::replace(hints, Hints { closed, ..Hints::default() })
+        });
+        let blind = blind.map(|why| Hint::Blind { why });
+        let everything = everything.map(|why| Hint::Everything { why });
+        let jobs = jobs.into_iter().map(|(id, (kind, path))| Hint::Job { id, kind, path });
+        blind.into_iter().chain(everything).chain(jobs).collect()
+    }
+
+    /// Adds a hint for a job. The newest kind counts, since it tells whether something is being written, but a mere
+    /// touch does not hide that a folder was moved in; the path is the first that was seen.
+    fn job(&self, id: JobId, kind: HintKind, path: Option<String>) {
+        self.change(|hints| {
+            let (newest, first) = hints.jobs.entry(id).or_insert((kind, None));
+            if !(*newest == HintKind::MovedIn && kind == HintKind::Changed && path.is_none()) {
+                *newest = kind;
+            }
+            *first = first.take().or(path);
+        });
+        self.woken.notify_one();
+    }
+
+    fn everything(&self, why: &str) {
+        self.change(|hints| hints.everything.get_or_insert_with(|| why.to_owned()).len());
+        self.woken.notify_one();
+    }
+
+    fn blind(&self, why: String) {
+        self.change(|hints| hints.blind = Some(why));
+        self.woken.notify_one();
+    }
+
+    fn close(&self) {
+        self.change(|hints| hints.closed = true);
+    }
+
+    fn is_closed(&self) -> bool {
+        self.change(|hints| hints.closed)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Hints) -> T) -> T {
+        change(&mut self.hints.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Owns the watcher, because setting up watches waits for notify's thread, which therefore cannot do it by itself.
+struct Keeper {
+    roots: Vec<PathBuf>,
+    dirty: Arc<Dirty>,
+    asks: mpsc::SyncSender<Watched>,
+}
+
+impl Keeper {
+    fn run(&self, asked: &mpsc::Receiver<Watched>) {
+        let mut watcher = None;
+        while let Ok(Watched) = asked.recv() {
+            // A watcher of before holds watches on folders that moved away or are gone: none of it is kept.
+            drop(watcher.take());
+            if self.dirty.is_closed() {
+                return;
+            }
+            match self.watch() {
+                Ok((fresh, parents)) => {
+                    watcher = Some(fresh);
+                    // A parent that went before it was watched goes unseen: then this was for nothing.
+                    if self.parents() != parents {
+                        let _ = self.asks.try_send(Watched);
+                    }
+                }
+                Err(error) => self.dirty.blind(explain(&error)),
+            }
+            self.dirty.everything("the folders are watched afresh");
+        }
+    }
+
+    /// Makes a watcher, and returns it with the folders above the roots that it was to watch.
+    fn watch(&self) -> notify::Result<(notify::RecommendedWatcher, Vec<PathBuf>)> {
+        let handler = self.handler();
+        let config = notify::Config::default().with_follow_symlinks(false);
+        let mut watcher = notify::RecommendedWatcher::new(handler, config)?;
+        let parents = self.parents();
+        for parent in &parents {
+            self.add(&mut watcher, parent, RecursiveMode::NonRecursive);
+        }
+        for root in self.roots.iter().filter(|root| root.is_dir()) {
+            self.add(&mut watcher, root, RecursiveMode::Recursive);
+            for linked in linked_jobs(root) {
+                // With the dot, the walk begins at the folder instead of the link; in events it makes no difference.
+                self.add(&mut watcher, &linked.join("."), RecursiveMode::Recursive);
+            }
+        }
+        Ok((watcher, parents))
+    }
+
+    fn add(&self, watcher: &mut notify::RecommendedWatcher, path: &Path, mode: RecursiveMode) {
+        for attempt in 1.. {
+            match watcher.watch(path, mode) {
+                Ok(()) => return,
+                // A folder that goes while it is walked ends the walk, but the folders after it are there.
+                Err(error) if is_gone(&error) && attempt < 5 => {}
+                Err(error) if is_gone(&error) && !path.exists() => return,
+                Err(error) => return self.dirty.blind(explain(&error)),
+            }
+        }
+    }
+
+    /// The nearest existing folder above each root, but for those that are watched whole.
+    fn parents(&self) -> Vec<PathBuf> {
+        let above = self.roots.iter().filter_map(|root| root.ancestors().skip(1).find(|folder| folder.is_dir()));
+        let mut parents: Vec<_> = above.map(Path::to_owned).collect();
+        parents.retain(|parent| !self.roots.iter().any(|root| parent.starts_with(root)));
+        parents.sort();
+        parents.dedup();
+        parents
+    }
+
+    fn handler(&self) -> impl FnMut(notify::Result<notify::Event>) + Send + use<> {
+        let (roots, dirty, asks) = (self.roots.clone(), Arc::clone(&self.dirty), self.asks.clone());
+        let afresh = move || {
+            // Full: a request waits already, and will see the folders as they are then.
+            let _ = asks.try_send(Watched);
+        };
+        move |event| match event {
+            Err(error) => {
+                dirty.blind(explain(&error));
+                dirty.everything("the watch reported an error");
+            }
+            Ok(event) => {
+                for seen in classify::classify(&event, &roots) {
+                    match seen {
+                        Seen::Job { id, kind, path, itself } => {
+                            if itself && event.paths.iter().any(|path| path.is_symlink()) {
+                                afresh();
+                            }
+                            dirty.job(id, kind, path);
+                        }
+                        Seen::Many => dirty.everything("events were lost, or many folders changed at once"),
+                        Seen::Root => {
+                            dirty.everything("the folder of jobs came or went");
+                            afresh();
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Job folders that are links to folders: a watch of the root does not see into them.
+fn linked_jobs(root: &Path) -> Vec<PathBuf> {
+    let folders = |path: &Path| std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+    let kinds = folders(root).filter(|kind| kind.is_dir());
+    kinds.flat_map(|kind| folders(&kind).collect::<Vec<_>>()).filter(|job| job.is_symlink() && job.is_dir()).collect()
+}
+
+fn is_gone(error: &notify::Error) -> bool {
+    match &error.kind {
+        notify::ErrorKind::PathNotFound => true,
+        notify::ErrorKind::Io(error) => error.kind() == io::ErrorKind::NotFound,
+        _ => false,
+    }
+}
+
+fn explain(error: &notify::Error) -> String {
+    match error.kind {
+        notify::ErrorKind::MaxFilesWatch => "the system allows no more watches, so some changes are found on a timer \
+                                             only; raise fs.inotify.max_user_watches"
+            .to_owned(),
+        _ => format!("the folders cannot be watched ({error}), so some changes are found on a timer only"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,279 @@
+//! Private working copies: what runs is a copy of the job's folder, which nobody changes under it.
+//!
+//! ```text
+//!  {temp}/lock                               held while this host lives
+//!  {temp}/jobs/{kind}/{name}/{content}-{n}   a copy, shared by the runs of that content
+//!  {temp}/jobs/{kind}/{name}/.{…}.part       one being made; renamed when it is whole and proven
+//! ```
+//! Making a copy proves it: each file's bytes, as copied, must have the hash that discovery saw. So a run never starts
+//! from a half-written upload; [`CopyError::Changed`] sends the caller back to read the folder.
+//!
+//! A copy lives as long as a [`WorkCopy`] of it is held, or it is its job's newest. Dropping the last one only notes it:
+//! [`WorkCopies::collect`] deletes, where the caller has time for it. Copies are reflinks where the file system can, else
+//! bytes: never hard links, since a job may write into its copy, and that must not reach the user's folder.
+//!
+//! It must never delete a folder in which a process still stands, nor follow a link when it deletes.
+
+mod copy;
+mod private;
+mod remove;
+
+use std::{
+    collections::BTreeMap,
+    fs, io, mem,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+pub use private::private_folder;
+
+use crate::{
+    model::{
+        id::JobId,
+        job::{ContentHash, Job},
+        time::Wall,
+    },
+    os::{file, workcopy::copy::Stamp},
+};
+
+/// Age of a dead host's last start from which its leftovers may go: until then it may be just about to start again.
+pub const DEAD_HOST_AGE: Duration = Duration::from_secs(24 * 3600);
+/// Files that are looked at before a copy is used again; of a larger copy, only its script.
+const LOOKED_AT_MAX: usize = 2000;
+
+/// Why there is no working copy.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    /// The folder is not what discovery saw any more; it should be read again.
+    #[error("`{file}` changed while it was copied")]
+    Changed {
+        /// The first difference, relative to the job's folder.
+        file: String,
+    },
+    /// Something could not be copied.
+    #[error("failed to copy `{path}`")]
+    Copy {
+        /// What.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The temporary folder cannot be used.
+    #[error("failed to prepare the temporary folder `{path}`")]
+    Temp {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Others could change what runs.
+    #[error("the temporary folder `{path}` is not safe: {why}; choose another one")]
+    Unsafe {
+        /// Which.
+        path: PathBuf,
+        /// Who could.
+        why: String,
+    },
+    /// Another host uses it.
+    #[error("the temporary folder `{path}` is in use by another host; choose another one")]
+    InUse {
+        /// Which.
+        path: PathBuf,
+    },
+}
+
+/// The working copies of one host.
+#[derive(Debug)]
+pub struct WorkCopies {
+    temp: PathBuf,
+    slots: Mutex<BTreeMap<JobId, Slot>>,
+    trash: Trash,
+    leftovers: Mutex<Vec<PathBuf>>,
+    next: Mutex<u64>,
+    _lock: fs::File,
+}
+
+/// The newest copy of a job. Its lock is held while a copy is made, so that runs that start at once share one.
+type Slot = Arc<Mutex<Option<Arc<Copied>>>>;
+/// Copies that nobody needs any more.
+type Trash = Arc<Mutex<Vec<PathBuf>>>;
+
+/// Where a run works. The folder stays as long as this, or a clone of it, is held.
+#[derive(Clone, Debug)]
+pub struct WorkCopy {
+    root: PathBuf,
+    _copied: Option<Arc<Copied>>,
+}
+
+impl WorkCopy {
+    /// Returns the folder that stands for the job's own: its copy, or itself for a job that runs in place.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+}
+
+#[derive(Debug)]
+struct Copied {
+    path: PathBuf,
+    content: ContentHash,
+    stamps: Vec<(String, Stamp)>,
+    trash: Trash,
+}
+
+impl Drop for Copied {
+    fn drop(&mut self) {
+        lock(&self.trash).push(mem::take(&mut self.path));
+    }
+}
+
+impl WorkCopies {
+    /// Takes possession of a temporary folder that belongs to this host alone; it is made when it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be made, others could write into it, or another host uses it.
+    pub fn open(temp: &Path) -> Result<Self, CopyError> {
+        private_folder(temp)?;
+        let path = temp.join("lock");
+        let locked = file::try_lock(&path).map_err(|error| failed(temp, io::Error::other(error)))?;
+        let held = locked.ok_or_else(|| CopyError::InUse { path: temp.to_owned() })?;
+        // Its time says when a host last began here.
+        io::Write::write_all(&mut &held, b"\n").map_err(|source| failed(&path, source))?;
+        let jobs = temp.join("jobs");
+        private_folder(&jobs)?;
+        let leftovers = Mutex::new(remove::copies_in(&jobs));
+        let (slots, trash, next) = Default::default();
+        Ok(Self { temp: temp.to_owned(), slots, trash, leftovers, next, _lock: held })
+    }
+
+    /// Returns a copy of a job's folder as discovery saw it: the one that is there, or a new one. A job that runs in place
+    /// gets its own folder. Blocks while it copies.
+    ///
+    /// # Errors
+    /// When the folder is not what discovery saw, or cannot be copied.
+    pub fn prepare(&self, job: &Job) -> Result<WorkCopy, CopyError> {
+        if job.in_place() {
+            return Ok(WorkCopy { root: job.root.clone(), _copied: None });
+        }
+        let slot = Arc::clone(lock(&self.slots).entry(job.id.clone()).or_default());
+        let mut newest = lock(&slot);
+        let usable = newest.as_ref().filter(|copied| copied.content == job.content && copied.is_intact(job));
+        let copied = match usable {
+            Some(copied) => Arc::clone(copied),
+            None => {
+                let copied = Arc::new(self.copy(job)?);
+                *newest = Some(Arc::clone(&copied));
+                copied
+            }
+        };
+        Ok(WorkCopy { root: copied.path.clone(), _copied: Some(copied) })
+    }
+
+    /// Returns the copy that is there already, or the own folder of a job that runs in place. Never copies and never
+    /// waits for somebody who does.
+    pub fn ready(&self, job: &Job) -> Option<WorkCopy> {
+        if job.in_place() {
+            return Some(WorkCopy { root: job.root.clone(), _copied: None });
+        }
+        let slot = lock(&self.slots).get(&job.id).map(Arc::clone)?;
+        let newest = slot.try_lock().ok()?;
+        let copied = newest.as_ref().filter(|copied| copied.content == job.content && copied.is_intact(job))?;
+        Some(WorkCopy { root: copied.path.clone(), _copied: Some(Arc::clone(copied)) })
+    }
+
+    /// Gives up the newest copy of a job that is gone; runs that use it go on.
+    pub fn forget(&self, id: &JobId) {
+        lock(&self.slots).remove(id);
+    }
+
+    /// Gives up every copy and deletes those in which no run works: the host ends. Returns those that could not be deleted.
+    pub fn clear(&self) -> Vec<(PathBuf, io::Error)> {
+        lock(&self.slots).clear();
+        self.collect()
+    }
+
+    /// Deletes copies that nobody needs any more. Returns those that could not be deleted; they are not tried again
+    /// before the next start.
+    pub fn collect(&self) -> Vec<(PathBuf, io::Error)> {
+        let trash = mem::take(&mut *lock(&self.trash));
+        trash.into_iter().filter_map(|path| remove::tree(&path).err().map(|error| (path, error))).collect()
+    }
+
+    /// Deletes what an earlier life of this host left behind, but for copies in which a process still stands. Call it
+    /// once the processes of lost runs are ended. Returns what could not be deleted.
+    pub fn sweep(&self) -> Vec<(PathBuf, io::Error)> {
+        remove::unused(mem::take(&mut *lock(&self.leftovers)))
+    }
+
+    /// Deletes the copies of other hosts whose temporary folders lie beside this one's, when they have not lived for
+    /// [`DEAD_HOST_AGE`]. Returns what could not be deleted.
+    pub fn sweep_dead_hosts(&self, now: Wall) -> Vec<(PathBuf, io::Error)> {
+        let Some(shared) = self.temp.parent() else { return Vec::new() };
+        let mut left = Vec::new();
+        for temp in remove::folders_in(shared).into_iter().filter(|temp| *temp != self.temp) {
+            let began = fs::metadata(temp.join("lock")).and_then(|metadata| metadata.modified());
+            let age = began.ok().and_then(|time| Wall::try_from(time).ok()).map(|began| now.duration_since(began));
+            let old = age.and_then(|age| Duration::try_from(age).ok()).is_some_and(|age| age >= DEAD_HOST_AGE);
+            if !old || !private::is_ours(&temp) {
+                continue;
+            }
+            // The lock file stays: one that is removed and made again would be another lock.
+            if let Ok(Some(_held)) = file::try_lock(&temp.join("lock")) {
+                left.extend(remove::unused(remove::copies_in(&temp.join("jobs"))));
+            }
+        }
+        left
+    }
+
+    fn copy(&self, job: &Job) -> Result<Copied, CopyError> {
+        let folder = self.temp.join("jobs").join(job.id.kind.as_str()).join(job.id.name.as_str());
+        fs::create_dir_all(&folder).map_err(|source| failed(&folder, source))?;
+        loop {
+            let number = {
+                let mut next = lock(&self.next);
+                *next += 1;
+                *next
+            };
+            let path = folder.join(format!("{}-{number}", job.content));
+            let part = folder.join(format!(".{}-{number}.part", job.content));
+            // What an earlier life left behind keeps its name until it is swept.
+            if path.symlink_metadata().is_ok() || part.symlink_metadata().is_ok() {
+                continue;
+            }
+            let made = copy::tree(job, &part).and_then(|stamps| {
+                fs::rename(&part, &path).map_err(|source| failed(&path, source))?;
+                Ok(stamps)
+            });
+            return match made {
+                Ok(stamps) => Ok(Copied { path, content: job.content, stamps, trash: Arc::clone(&self.trash) }),
+                Err(error) => {
+                    // At once: the disk may be full of it.
+                    if remove::tree(&part).is_err() {
+                        lock(&self.trash).push(part);
+                    }
+                    Err(error)
+                }
+            };
+        }
+    }
+}
+
+impl Copied {
+    /// Whether the copied files are as they were when the copy was made; a job may have changed them.
+    fn is_intact(&self, job: &Job) -> bool {
+        let whole = self.stamps.len() <= LOOKED_AT_MAX;
+        let looked_at = self.stamps.iter().filter(|(path, _)| whole || *path == job.script.run_command);
+        looked_at.into_iter().all(|(path, stamp)| Stamp::of(&self.path.join(path)).as_ref() == Some(stamp))
+    }
+}
+
+fn failed(path: &Path, source: io::Error) -> CopyError {
+    CopyError::Temp { path: path.to_owned(), source }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! Where everything lies below the data folder. Kudu's names wherever a Kudu client or a user's habit would look for them.
+//!
+//! ```text
+//! data/jobs/continuous/{job}/job_log.txt           data/jobs/triggered/{job}/job_scheduler.log
+//! data/jobs/continuous/{job}/runs/{run}/status     data/jobs/triggered/{job}/{run}/status, output_log.txt
+//! data/webjobd/credentials, overrides.json         data/webjobd/hosts/{instance}/lock, host.json, open_runs
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use crate::model::id::{Instance, JobId, JobKind, RunId};
+
+/// Name of a continuous job's log.
+pub const JOB_LOG: &str = "job_log.txt";
+/// Name of a triggered run's log.
+pub const OUTPUT_LOG: &str = "output_log.txt";
+/// Name of a triggered job's scheduler log.
+pub const SCHEDULER_LOG: &str = "job_scheduler.log";
+/// Name of a run's record.
+pub const STATUS: &str = "status";
+
+/// The data folder of a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    data: PathBuf,
+    instance: Instance,
+}
+
+impl Layout {
+    /// Describes the folder `data`, which must be absolute, as `instance` uses it.
+    pub fn new(data: PathBuf, instance: Instance) -> Self {
+        Self { data, instance }
+    }
+
+    /// Returns the data folder itself.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Returns whose layout it is.
+    pub fn instance(&self) -> &Instance {
+        &self.instance
+    }
+
+    /// Returns the folder of all jobs of a kind.
+    pub fn kind(&self, kind: JobKind) -> PathBuf {
+        self.data.join("jobs").join(kind.as_str())
+    }
+
+    /// Returns a job's data folder: its own place for checkpoints, and where its log lies.
+    pub fn job(&self, job: &JobId) -> PathBuf {
+        self.kind(job.kind).join(job.name.as_str())
+    }
+
+    /// Returns the folder that holds a job's run folders.
+    pub fn runs(&self, job: &JobId) -> PathBuf {
+        match job.kind {
+            JobKind::Continuous => self.job(job).join("runs"),
+            JobKind::Triggered => self.job(job),
+        }
+    }
+
+    /// Returns a run's folder.
+    pub fn run(&self, job: &JobId, run: RunId) -> PathBuf {
+        self.runs(job).join(run.to_string())
+    }
+
+    /// Returns a run's record.
+    pub fn status(&self, job: &JobId, run: RunId) -> PathBuf {
+        self.run(job, run).join(STATUS)
+    }
+
+    /// Returns the folder and name of the log that a run writes to.
+    pub fn run_log(&self, job: &JobId, run: RunId) -> (PathBuf, &'static str) {
+        match job.kind {
+            JobKind::Continuous => (self.job(job), JOB_LOG),
+            JobKind::Triggered => (self.run(job, run), OUTPUT_LOG),
+        }
+    }
+
+    /// Returns the lock that the host which runs a job holds, under Kudu's name.
+    pub fn run_lock(&self, job: &JobId) -> PathBuf {
+        self.job(job).join(match job.kind {
+            JobKind::Continuous => "singleton.job.lock",
+            JobKind::Triggered => "triggeredJob.lock",
+        })
+    }
+
+    /// Returns where the status word of a continuous job on an instance lies, under Kudu's name.
+    pub fn instance_status(&self, job: &JobId, instance: &Instance) -> PathBuf {
+        self.job(job).join(format!("status_{instance}"))
+    }
+
+    /// Returns the journal of a triggered job's occurrences.
+    pub fn occurrences(&self, job: &JobId) -> PathBuf {
+        self.job(job).join("occurrences.jsonl")
+    }
+
+    /// Returns the lock under which that journal is written.
+    pub fn occurrences_lock(&self, job: &JobId) -> PathBuf {
+        self.job(job).join("occurrences.lock")
+    }
+
+    /// Returns webjobd's own folder.
+    pub fn own(&self) -> PathBuf {
+        self.data.join("webjobd")
+    }
+
+    /// Returns the file with the first credentials.
+    pub fn credentials(&self) -> PathBuf {
+        self.own().join("credentials")
+    }
+
+    /// Returns the file with what people asked of jobs beyond their folders.
+    pub fn overrides(&self) -> PathBuf {
+        self.own().join("overrides.json")
+    }
+
+    /// Returns the folder of all instances.
+    pub fn hosts(&self) -> PathBuf {
+        self.own().join("hosts")
+    }
+
+    /// Returns the instance's own folder.
+    pub fn host(&self) -> PathBuf {
+        self.hosts().join(self.instance.as_str())
+    }
+
+    /// Returns the lock of an instance: who holds it lives.
+    pub fn host_lock(&self) -> PathBuf {
+        self.host().join("lock")
+    }
+
+    /// Returns the same of another instance.
+    pub fn host_lock_of(&self, instance: &Instance) -> PathBuf {
+        self.hosts().join(instance.as_str()).join("lock")
+    }
+
+    /// Returns the file by which a command finds the running host.
+    pub fn host_json(&self) -> PathBuf {
+        self.host().join("host.json")
+    }
+
+    /// Returns the journal of runs that began here and have not ended.
+    pub fn open_runs(&self) -> PathBuf {
+        self.host().join("open_runs")
+    }
+
+    /// Returns the folder in which shutdown files appear.
+    pub fn shutdown_files(&self) -> PathBuf {
+        self.host().join("shutdown")
+    }
+}

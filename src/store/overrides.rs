@@ -1,0 +1,122 @@
+//! What people asked of jobs beyond their folders: `data/webjobd/overrides.json`. A job that was stopped stays stopped
+//! over restarts of the host and over new content, because the wish is kept here and not in the user's folder.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    model::{id::JobId, time::Wall},
+    os::file::{self, Access, Durability, FileError},
+};
+
+/// Largest file that is read, in bytes.
+const OVERRIDES_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// That a job was stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopped {
+    /// By whom.
+    pub by: String,
+    /// When.
+    pub at: Wall,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Content {
+    #[serde(default)]
+    stopped: BTreeMap<String, Stopped>,
+}
+
+/// The file and what it says.
+#[derive(Debug)]
+pub struct Overrides {
+    path: PathBuf,
+    content: Content,
+}
+
+impl Overrides {
+    /// Reads the file; an absent one says nothing.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read: better no start than jobs that somebody has stopped.
+    pub fn open(path: PathBuf) -> Result<Self, FileError> {
+        let content = read(&path)?;
+        Ok(Self { path, content })
+    }
+
+    /// Returns whether and by whom a job was stopped.
+    pub fn stopped(&self, job: &JobId) -> Option<&Stopped> {
+        self.content.stopped.get(&job.to_string())
+    }
+
+    /// Keeps that a job was stopped.
+    ///
+    /// # Errors
+    /// When the disk does not take it; the wish is then not kept.
+    pub fn stop(&mut self, job: &JobId, stopped: Stopped) -> Result<(), FileError> {
+        self.change(|content| drop(content.stopped.insert(job.to_string(), stopped)))
+    }
+
+    /// Forgets that a job was stopped.
+    ///
+    /// # Errors
+    /// When the disk does not take it; the job then stays stopped.
+    pub fn start(&mut self, job: &JobId) -> Result<(), FileError> {
+        if self.stopped(job).is_none() {
+            return Ok(());
+        }
+        self.change(|content| drop(content.stopped.remove(&job.to_string())))
+    }
+
+    /// Reads the file again, for what another host has written; tells whether it says something else now.
+    ///
+    /// # Errors
+    /// When it cannot be read; what was known stays.
+    pub fn refresh(&mut self) -> Result<bool, FileError> {
+        let content = read(&self.path)?;
+        let other = content != self.content;
+        self.content = content;
+        Ok(other)
+    }
+
+    fn change(&mut self, edit: impl FnOnce(&mut Content)) -> Result<(), FileError> {
+        // Another host may have written since: its wishes stay.
+        let mut content = read(&self.path)?;
+        edit(&mut content);
+        let text = serde_json::to_vec_pretty(&content).expect("names and times are JSON");
+        file::write_whole(&self.path, &text, Durability::Synced, Access::Usual)?;
+        self.content = content;
+        Ok(())
+    }
+}
+
+fn read(path: &Path) -> Result<Content, FileError> {
+    let Some(text) = file::read_bounded(path, OVERRIDES_BYTES_MAX)? else { return Ok(Content::default()) };
+    serde_json::from_slice(&text).map_err(|error| FileError::Read { path: path.to_owned(), source: error.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::id::{JobKind, JobName};
+
+    #[test]
+    fn a_stop_is_kept_until_a_start_and_two_hosts_do_not_lose_each_others_wishes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("overrides.json");
+        let job = |name| JobId { kind: JobKind::Continuous, name: JobName::parse(name).expect("a name") };
+        let stopped = Stopped { by: "a test".to_owned(), at: Wall::UNIX_EPOCH };
+        let mut one = Overrides::open(path.clone()).expect("it opens");
+        let mut two = Overrides::open(path.clone()).expect("it opens");
+        one.stop(&job("a"), stopped.clone()).expect("it is kept");
+        two.stop(&job("b"), stopped.clone()).expect("it is kept");
+        assert!(one.refresh().expect("it is read"));
+        assert!(one.stopped(&job("a")).is_some() && one.stopped(&job("b")).is_some());
+        one.start(&job("a")).expect("it is kept");
+        assert_eq!(Overrides::open(path).expect("it opens").stopped(&job("a")), None);
+    }
+}

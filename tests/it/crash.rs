@@ -1,0 +1,107 @@
+//! The host dies: what the next one finds, ends, and tells.
+
+use std::fs;
+
+use crate::world::{Root, eventually, is_alive, pid_in, processes_of, webjobd};
+
+/// Ignores TERM, and has a child in a session of its own that does too.
+const DEAF: &str = "#!/bin/bash\ntrap '' TERM\nsetsid sleep 1001 &\necho $! > \"$WEBJOBS_DATA_PATH/child\"\n\
+                    echo up\nsleep 1000\n";
+
+#[test]
+fn after_a_crash_leftovers_are_ended_records_closed_and_nothing_is_blocked() {
+    let root = Root::new();
+    root.job("continuous/kept", &[("run.sh", DEAF)]);
+    root.job("triggered/asked", &[("run.sh", DEAF)]);
+    let host = root.host();
+    let run = host.run("asked");
+    let log = format!("data/jobs/triggered/asked/{run}/output_log.txt");
+    eventually("both are up", || {
+        (root.job_log("kept").contains(": INFO] up") && root.read(&log).contains(": INFO] up")).then_some(())
+    });
+    let life = host.job("continuous/kept")["active"][0]["id"].as_str().expect("a life").to_owned();
+    let children = [pid_in(&root, "data/jobs/continuous/kept/child"), pid_in(&root, "data/jobs/triggered/asked/child")];
+    let before = processes_of(&root);
+    assert!(children.iter().all(|pid| before.contains(pid)));
+    host.crash();
+    let host = root.host();
+    assert!(!before.iter().any(|pid| is_alive(*pid)), "{before:?}");
+    for (job, run) in [("continuous/kept", &life), ("triggered/asked", &run)] {
+        let lost = host.get(&format!("/api/v1/jobs/{job}/runs/{run}")).json();
+        assert_eq!((&lost["phase"], &lost["outcome"]), (&"ended".into(), &"lost".into()), "{lost}");
+        assert!(lost["reason"].as_str().expect("a reason").contains("host was gone"), "{lost}");
+        assert!(lost["ended"].is_string(), "{lost}");
+    }
+    let history = host.get("/api/triggeredwebjobs/asked/history").json();
+    assert_eq!(history["runs"][0]["status"], "Aborted", "{history}");
+    assert!(root.read(&log).contains("WebJob run was lost"));
+    // The job that is kept running does so again, and the one on request may be asked again.
+    host.until_state("continuous/kept", "running");
+    let next = host.run("asked");
+    assert_ne!(next, run);
+    host.until_state("triggered/asked", "running");
+}
+
+#[test]
+fn a_crash_in_the_middle_of_a_stop_leaves_the_job_stopped() {
+    let root = Root::new();
+    root.job("continuous/a", &[("run.sh", DEAF), ("settings.job", r#"{"stopping_wait_time": 3000}"#)]);
+    let host = root.host();
+    eventually("it is up", || root.job_log("a").contains(": INFO] up").then_some(()));
+    assert_eq!(host.post("/api/continuouswebjobs/a/stop").status, 200);
+    host.until_state("continuous/a", "stopping");
+    host.crash();
+    let host = root.host();
+    assert_eq!(processes_of(&root), Vec::<u32>::new());
+    host.until_state("continuous/a", "stopped");
+    assert_eq!(host.runs("continuous/a")[0]["outcome"], "lost");
+    assert_eq!(host.post("/api/continuouswebjobs/a/start").status, 200);
+    host.until_state("continuous/a", "running");
+}
+
+#[test]
+fn a_spoilt_record_hides_no_other_and_the_journal_may_be_missing() {
+    let root = Root::new();
+    root.job("triggered/quick", &[("run.sh", "#!/bin/bash\necho \"$1\"\n")]);
+    root.job("triggered/long", &[("run.sh", DEAF)]);
+    let host = root.host();
+    let runs: Vec<String> = (0..3)
+        .map(|_| {
+            let run = host.run("quick");
+            host.until_ended("triggered/quick", &run);
+            run
+        })
+        .collect();
+    let lost = host.run("long");
+    host.until_state("triggered/long", "running");
+    host.crash();
+    let spoilt = root.path(&format!("data/jobs/triggered/quick/{}/status", runs[1]));
+    let text = fs::read(&spoilt).expect("its record");
+    fs::write(&spoilt, &text[..text.len() / 2]).expect("it is cut");
+    let instance = fs::read_dir(root.path("data/webjobd/hosts")).expect("hosts").flatten().next().expect("one").path();
+    fs::remove_file(instance.join("open_runs")).expect("the journal was there");
+    let host = root.host();
+    let ids: Vec<_> = host.runs("triggered/quick").iter().map(|run| run["id"].clone()).collect();
+    assert_eq!(ids, [runs[2].as_str(), runs[0].as_str()]);
+    assert_eq!(host.runs("triggered/long")[0]["id"], lost.as_str());
+    assert_eq!(host.runs("triggered/long")[0]["outcome"], "lost");
+    assert_eq!(processes_of(&root), Vec::<u32>::new());
+    let run = host.run("quick");
+    assert_eq!(host.until_ended("triggered/quick", &run)["outcome"], "succeeded");
+}
+
+#[test]
+fn a_second_host_of_the_same_name_refuses_and_names_the_first() {
+    let root = Root::new();
+    let host = root.host();
+    let mut command = webjobd();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--root"]).arg(root.path(""));
+    let second = command.output().expect("it runs");
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(5), "{said}");
+    assert!(said.contains(&format!("process {}", host.pid())), "{said}");
+    assert!(said.contains("--instance"), "{said}");
+    host.crash();
+    // A lock of the dead holds nobody up.
+    assert!(root.host().stop().success());
+}

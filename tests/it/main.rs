@@ -1,0 +1,25 @@
+//! Tests of the real program: real folders, scripts, processes and sockets.
+//!
+//! Each test has a root of its own and a host of its own, and waits with `eventually` on a value, never for a time.
+
+mod ask;
+mod world;
+
+mod basics;
+mod cli;
+mod continuous;
+mod crash;
+mod deploy;
+mod discovery;
+mod files;
+mod hostile;
+mod hosts;
+mod kudu;
+mod login;
+mod logs;
+mod own_api;
+mod promises;
+mod schedules;
+mod stream;
+mod trees;
+mod triggered;

@@ -1,0 +1,157 @@
+//! How a run ends: exits, signals, groups.
+
+use std::{fs, io::Read};
+
+use webjobd::{
+    model::exit::{Exit, StopSignal},
+    os::process::{self, Ended},
+};
+
+use crate::world::{World, eventually, is_alive, soon};
+
+#[tokio::test]
+async fn an_exit_code_is_reported_as_often_as_asked() {
+    let world = World::new().await;
+    let child = world.start("exit 3").await;
+    for _ in 0..2 {
+        assert_eq!(soon("the exit", child.exited()).await.expect("an exit"), Exit::Code(3));
+    }
+    assert_eq!(soon("the end", child.finish()).await, Ended::default());
+}
+
+#[tokio::test]
+async fn death_by_a_signal_is_told_from_an_exit_code() {
+    let world = World::new().await;
+    for (script, exit) in [("kill -SEGV $$", Exit::Signal(11)), ("exit 139", Exit::Code(139))] {
+        let child = world.start(script).await;
+        assert_eq!(soon("the exit", child.exited()).await.expect("an exit"), exit);
+        child.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn terminate_reaches_the_whole_group() {
+    let world = World::new().await;
+    let child = world
+        .start("bash -c 'trap \"echo told > told; exit\" TERM; echo $$ > inner; while :; do sleep 0.01; done' & wait")
+        .await;
+    world.pid_in("inner").await;
+    assert!(child.group().signal(StopSignal::TERM).expect("sent"));
+    assert_eq!(soon("the exit", child.exited()).await.expect("an exit"), Exit::Signal(15));
+    assert_eq!(world.line_in("told").await, "told");
+    child.finish().await;
+}
+
+#[tokio::test]
+async fn a_process_that_ignores_terminate_is_killed() {
+    let world = World::new().await;
+    let child = world.start("trap '' TERM; echo $$ > ready; while :; do sleep 0.01; done").await;
+    let pid = world.pid_in("ready").await;
+    assert!(child.group().signal(StopSignal::TERM).expect("sent"));
+    assert!(child.group().is_alive() && is_alive(pid));
+    assert!(child.group().kill().expect("sent"));
+    assert_eq!(soon("the exit", child.exited()).await.expect("an exit"), Exit::Signal(9));
+    child.finish().await;
+    assert!(world.living().is_empty());
+}
+
+#[tokio::test]
+async fn a_group_of_zombies_is_not_alive_and_is_not_signalled_once_reaped() {
+    let world = World::new().await;
+    let child = world.start("exit 0").await;
+    let group = child.group();
+    soon("the exit", child.exited()).await.expect("an exit");
+    assert!(fs::exists(format!("/proc/{}", group.id())).expect("an answer"), "the zombie keeps the pid");
+    assert!(!group.is_alive());
+    child.finish().await;
+    assert!(!group.is_alive());
+    assert!(!group.signal(StopSignal::TERM).expect("an answer"));
+    assert!(!group.kill().expect("an answer"));
+    assert_eq!(group.cpu_time(), None);
+}
+
+#[tokio::test]
+async fn a_grandchild_that_holds_the_pipes_ends_with_its_run() {
+    let world = World::new().await;
+    let (mut reader, writer) = std::io::pipe().expect("a pipe");
+    let program = world.program("run.sh", "#!/bin/bash\nsleep 1000 &\necho $! > grandchild\necho out\n");
+    let mut request = world.request(&program);
+    request.stdout = writer.try_clone().expect("a copy").into();
+    request.stderr = writer.into();
+    let child = world.spawner.spawn(request).await.expect("it starts");
+    assert_eq!(soon("the exit", child.exited()).await.expect("an exit"), Exit::Code(0));
+
+    let grandchild = world.pid_in("grandchild").await;
+    assert!(is_alive(grandchild));
+    assert!(child.group().is_alive(), "the leader is dead, the group is not");
+    assert_eq!(soon("the end", child.finish()).await, Ended { killed: 1, left: 0 });
+    assert!(!is_alive(grandchild));
+
+    // Nobody has the other end any more, we neither: it comes to its end.
+    let mut output = String::new();
+    let read = tokio::task::spawn_blocking(move || reader.read_to_string(&mut output).map(|_| output));
+    assert_eq!(soon("end of file", read).await.expect("a thread").expect("output"), "out\n");
+}
+
+#[tokio::test]
+async fn finishing_a_run_that_goes_on_kills_it() {
+    let world = World::new().await;
+    let child = world.start("sleep 1000 & sleep 1000 & echo $$ > ready; wait").await;
+    world.pid_in("ready").await;
+    assert_eq!(soon("the end", child.finish()).await, Ended { killed: 2, left: 0 });
+    assert!(world.living().is_empty());
+}
+
+#[tokio::test]
+async fn a_child_that_is_dropped_takes_its_group_with_it() {
+    let world = World::new().await;
+    let child = world.start("sleep 1000 & echo $! > grandchild; wait").await;
+    let grandchild = world.pid_in("grandchild").await;
+    drop(child);
+    eventually("the grandchild to be gone", || (!is_alive(grandchild)).then_some(())).await;
+}
+
+#[tokio::test]
+async fn processor_time_of_the_whole_run_is_counted() {
+    let world = World::new().await;
+    let child = world.start("(while :; do :; done) & wait").await;
+    let group = child.group();
+    eventually("processor time", || group.cpu_time().filter(|time| time.as_millis() >= 50)).await;
+    child.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_children_need_no_thousand_threads() {
+    const CHILDREN: usize = 1000;
+    let world = World::alone().await;
+    let count = |folder: &str| fs::read_dir(folder).expect("a list").count();
+    let threads = count("/proc/self/task");
+    let mut children = Vec::new();
+    for _ in 0..CHILDREN {
+        let mut request = world.request("sleep".as_ref());
+        request.args.push("1000".into());
+        children.push(world.spawner.spawn(request).await.expect("it starts"));
+    }
+    assert!(count("/proc/self/task") < threads + 50, "{} threads", count("/proc/self/task"));
+    assert!(count("/proc/self/fd") < CHILDREN + 200, "{} descriptors", count("/proc/self/fd"));
+    for child in &children {
+        child.group().signal(StopSignal::TERM).expect("sent");
+    }
+    for child in children {
+        assert_eq!(soon("an exit", child.exited()).await.expect("an exit"), Exit::Signal(15));
+        assert_eq!(child.finish().await, Ended::default());
+    }
+    assert!(count("/proc/self/fd") < 200, "{} descriptors", count("/proc/self/fd"));
+    assert!(world.living().is_empty());
+}
+
+#[tokio::test]
+async fn jobs_have_the_file_limit_that_the_host_was_started_with() {
+    let world = World::new().await;
+    let inherited = process::raise_file_limit();
+    let child = world.start("until [ -e go ]; do sleep 0.01; done; ulimit -n > limit").await;
+    world.go();
+    let limit = world.line_in("limit").await;
+    assert_eq!(limit, inherited.map_or("unlimited".to_owned(), |limit| limit.to_string()));
+    child.finish().await;
+}

@@ -1,0 +1,108 @@
+//! How a process is started, and what a user is told when it is not.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+use webjobd::{model::exit::Exit, os::process::SpawnRequest};
+
+use crate::world::{World, soon};
+
+/// Tries to start `program` and checks the words the user sees.
+async fn check(world: &World, program: impl AsRef<Path>, words: &str) {
+    check_request(world, world.request(program.as_ref()), words).await;
+}
+
+async fn check_request(world: &World, request: SpawnRequest, words: &str) {
+    let refusal = soon("the refusal", world.refusal(request)).await.to_string();
+    assert!(refusal.contains(words), "`{refusal}` does not say `{words}`");
+}
+
+#[tokio::test]
+async fn a_refusal_says_what_to_do() {
+    let world = World::new().await;
+    let plain = world.program("plain", "#!/bin/sh\n");
+    fs::set_permissions(&plain, fs::Permissions::from_mode(0o644)).expect("its mode");
+    check(&world, plain, "is not executable; run `chmod +x`").await;
+    check(&world, world.program("crlf", "#!/bin/sh\r\nexit 0\r\n"), "Windows line end").await;
+    check(&world, world.program("bare", "echo no first line\n"), "a script with a `#!` line").await;
+    check(&world, world.program("lost", "#!/opt/none/python9 -u\n"), "wants `/opt/none/python9`").await;
+    check(&world, world.path("missing"), "was not found").await;
+    check(&world, "no-such-command", "`no-such-command` was not found").await;
+    check(&world, world.folder.path(), "is a folder").await;
+}
+
+#[tokio::test]
+async fn a_missing_working_folder_is_not_blamed_on_the_program() {
+    let world = World::new().await;
+    let mut request = world.request(&world.program("run.sh", "#!/bin/sh\n"));
+    request.cwd = world.path("gone");
+    check_request(&world, request, "the working folder").await;
+}
+
+#[tokio::test]
+async fn too_long_arguments_are_named() {
+    let world = World::new().await;
+    let mut request = world.request("true".as_ref());
+    request.args.push("x".repeat(1 << 20).into());
+    check_request(&world, request, "too long").await;
+}
+
+#[tokio::test]
+async fn a_program_that_is_being_written_is_tried_again() {
+    let world = World::new().await;
+    let program = world.path("copy");
+    fs::copy("/bin/true", &program).expect("a copy");
+    let writer = fs::File::options().append(true).open(&program).expect("the copy");
+    check(&world, &program, "still being written to").await;
+
+    let (child, ()) = tokio::join!(world.spawner.spawn(world.request(&program)), async { drop(writer) });
+    let child = child.expect("it starts");
+    assert_eq!(soon("the exit", child.exited()).await.expect("an exit"), Exit::Code(0));
+    child.finish().await;
+}
+
+#[tokio::test]
+async fn a_child_has_the_given_environment_folder_and_marks_and_no_input() {
+    let world = World::new().await;
+    let child = world.start("cat; env > env; pwd > folder; echo done > ready").await;
+    world.line_in("ready").await;
+    let env = fs::read_to_string(world.path("env")).expect("the environment");
+    let mut names: Vec<_> = env.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
+    // The shell adds these by itself.
+    names.retain(|name| !["PWD", "SHLVL", "_", "OLDPWD"].contains(name));
+    names.sort_unstable();
+    let given = ["PATH", "WEBJOBD_INSTANCE", "WEBJOBS_DATA_PATH", "WEBJOBS_NAME", "WEBJOBS_RUN_ID", "WEBJOBS_TYPE"];
+    assert_eq!(names, given);
+    let folder = fs::canonicalize(world.folder.path()).expect("a path");
+    assert_eq!(world.line_in("folder").await, folder.to_string_lossy());
+    child.finish().await;
+}
+
+#[tokio::test]
+async fn a_command_is_found_beside_the_job_or_in_the_path() {
+    let world = World::new().await;
+    world.program("tool", "#!/bin/sh\nexit 7\n");
+    for (program, code) in [("./tool", 7), ("false", 1)] {
+        let child = world.spawner.spawn(world.request(program.as_ref())).await.expect("it starts");
+        assert_eq!(soon("the exit", child.exited()).await.expect("an exit"), Exit::Code(code), "{program}");
+        child.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_child_whose_caller_has_given_up_does_not_stay() {
+    let world = World::new().await;
+    let program = world.program("run.sh", "#!/bin/bash\nsleep 1000\n");
+    for _ in 0..20 {
+        let spawn = world.spawner.spawn(world.request(&program));
+        tokio::select! {
+            biased;
+            child = spawn => drop(child),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    // One that is answered comes after all that were given up.
+    let last = world.spawner.spawn(world.request("true".as_ref())).await.expect("it starts");
+    soon("the exit", last.exited()).await.expect("an exit");
+    last.finish().await;
+    crate::world::eventually("all to be gone", || world.living().is_empty().then_some(())).await;
+}
