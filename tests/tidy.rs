@@ -46,19 +46,32 @@ const LAYERS: &[Layer] = &[
     Layer {
         files: "src/os/",
         modules: &["model", "os"],
-        crates: &[PLAIN, ASYNC, &["blake3", "duct", "fs2", "getrandom", "memchr", "notify", "rustix"]],
+        crates: &[
+            PLAIN,
+            ASYNC,
+            &["blake3", "duct", "fs2", "getrandom", "memchr", "notify", "rustix", "sd_notify", "tokio_rustls"],
+        ],
         never: &[],
     },
     Layer {
         files: "src/store/",
         modules: &["model", "os::file", "store"],
-        crates: &[PLAIN, ASYNC, &["blake3", "flate2", "getrandom", "memchr", "subtle", "zip"]],
+        crates: &[
+            PLAIN,
+            ASYNC,
+            &["argon2", "blake3", "flate2", "getrandom", "grep_matcher", "grep_regex", "grep_searcher"],
+            &["memchr", "rusqlite", "sha2", "subtle", "zip"],
+        ],
         never: &["std::process"],
     },
     Layer {
         files: "src/host/",
         modules: &["model", "decide", "os", "store", "host"],
-        crates: &[PLAIN, ASYNC, &["base64", "blake3", "getrandom", "toml"]],
+        crates: &[
+            PLAIN,
+            ASYNC,
+            &["base64", "blake3", "getrandom", "hmac", "prometheus_client", "reqwest", "sha2", "toml"],
+        ],
         never: &["std::process"],
     },
     Layer {
@@ -68,7 +81,7 @@ const LAYERS: &[Layer] = &[
             PLAIN,
             ASYNC,
             &["axum", "base64", "blake3", "getrandom", "hyper", "hyper_util", "percent_encoding"],
-            &["tower", "tower_http"],
+            &["prometheus_client", "reqwest", "tokio_rustls", "tower", "tower_http", "utoipa", "utoipa_axum"],
         ],
         never: &["std::process"],
     },
@@ -81,7 +94,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         files: "src/cli/",
         // Spelling is no decision: `near` finds the name that was meant.
-        modules: &["model", "api::wire", "decide::near", "cli"],
+        modules: &["model", "api::wire", "decide::near", "os::tls", "cli"],
         crates: CLI,
         never: &["std::process::Command"],
     },

@@ -24,10 +24,12 @@ use crate::{
     },
     model::{
         config::{Config, EngineSettings},
+        event::EventId,
         id::{Instance, JobKind},
         log::TimestampFormat,
         run::{Outcome, RunPhase},
         status::StateWord,
+        time::Wall,
     },
     store::layout::Layout,
 };
@@ -68,11 +70,12 @@ impl Site {
         }
         fs::write(at("data/webjobd/credentials"), "webjobd:secret\n").expect("it is written");
         fs::write(at("data/jobs/continuous/worker/job_log.txt"), "0123456789").expect("it is written");
-        let jobs = View::new();
-        jobs.publish(view(JobKind::Continuous, "worker", StateWord::Running, "{}"));
+        let jobs = View::new(EventId(0));
+        let now = Wall::UNIX_EPOCH;
+        jobs.publish(view(JobKind::Continuous, "worker", StateWord::Running, "{}"), now);
         let mut nightly = view(JobKind::Triggered, "Nightly", StateWord::Idle, r#"{"schedule":"0 0 1 * * *"}"#);
         nightly.latest = Some(run(RunPhase::Ended(Outcome::Succeeded), None).into());
-        jobs.publish(nightly);
+        jobs.publish(nightly, now);
         let layout = Layout::new(config.data.clone(), config.instance.clone());
         let (commands, inbox) = mpsc::channel(8);
         tokio::spawn(answer_commands(inbox));

@@ -16,6 +16,7 @@ use crate::{
         place::{Login, Place, Target},
     },
     model::{id::JobKind, time::Wall},
+    os::tls,
 };
 
 /// Longest wait for a connection.
@@ -110,6 +111,7 @@ impl Client {
     }
 
     fn new(target: Target, start_hint: String) -> Result<Self, CliError> {
+        tls::choose_provider();
         let mut builder = reqwest::Client::builder()
             .user_agent(USER_AGENT)
             .connect_timeout(CONNECT_MAX)

@@ -185,7 +185,7 @@ impl Dispatcher {
             message.refuse();
         }
         match self.ending {
-            Some(Ending::Removed) => self.machine.view.remove(&self.id),
+            Some(Ending::Removed) => self.machine.view.remove(&self.id, self.machine.now().wall),
             Some(Ending::HostStopping | Ending::HostKilled) | None => self.publish(),
         }
     }

@@ -17,6 +17,7 @@ use crate::{
     host::{scanner::ScanRequest, view::View},
     model::{
         config::Config,
+        event::News,
         id::{JobId, JobKind, RunId},
         job::Job,
         log::{LineStyle, LogPolicy},
@@ -65,6 +66,11 @@ impl Machine {
     /// Reads both clocks.
     pub fn now(&self) -> Now {
         self.clock.now()
+    }
+
+    /// Tells whoever follows the host of something that happened now.
+    pub fn tell(&self, news: News) {
+        self.view.events().tell(self.now().wall, news);
     }
 
     /// Makes the writer of a log; nothing is opened yet.

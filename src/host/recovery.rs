@@ -11,6 +11,7 @@ use crate::{
         machine::{KEEP_ALL, Machine, sharing},
     },
     model::{
+        event::News,
         id::{Instance, JobId, JobKind, JobName, RunId},
         log::Level,
         run::{RunPhase, RunRecord, Trigger},
@@ -95,6 +96,7 @@ fn close(machine: &Machine, record: &RunRecord, ended_now: usize) {
     log.sys(Level::Info, now, "Status changed to Aborted");
     log.release();
     machine.note_end(&closed.job, closed.id);
+    machine.tell(News::RunEnded(Arc::new(closed)));
 }
 
 /// When the run's log was last written.

@@ -23,6 +23,7 @@ use crate::{
     decide::life::{End, LifeAction, LifeEvent},
     host::{machine::Machine, scanner::ScanRequest},
     model::{
+        event,
         exit::Exit,
         id::{JobKind, RunId},
         job::Job,
@@ -132,6 +133,7 @@ impl Body {
                 self.record.pid = Some(pid);
                 self.group = Some(group);
                 self.keep();
+                self.machine.tell(event::News::RunStarted(Arc::new(self.record.clone())));
                 Some(LifeEvent::Spawned { pid })
             }
             News::Stale(why) if self.rereads >= REREADS_MAX => Some(LifeEvent::StartFailed { why }),
@@ -215,6 +217,7 @@ impl Body {
         }
         // A stop that was never announced left no file.
         let _ = fs::remove_file(&self.shutdown_file);
+        self.machine.tell(event::News::RunEnded(Arc::new(self.record.clone())));
         self.record.clone()
     }
 

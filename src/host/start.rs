@@ -20,7 +20,7 @@ use crate::{
         scanner::{self, Scanner},
         view::View,
     },
-    model::{config::Config, log::LineStyle, time::Wall},
+    model::{config::Config, event::EventId, log::LineStyle, time::Wall},
     os::{
         clock::Clock,
         file::{self, Access, Durability},
@@ -237,13 +237,13 @@ fn machine(
     let (open_runs, open) = OpenRuns::open(layout.open_runs()).map_err(failed("open the journal of runs"))?;
     let style = LineStyle { instance: layout.instance().short().into(), format: config.timestamps };
     let machine = Machine {
-        clock,
         layout,
         spawner,
         copies,
         scan,
         packer: Packer::new(PACK_DELAY),
-        view: Arc::new(View::new()),
+        view: Arc::new(View::new(EventId::before_start(clock.now().wall))),
+        clock,
         environment: std::env::vars_os().collect(),
         zone,
         style,

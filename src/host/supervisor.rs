@@ -171,7 +171,7 @@ impl Supervisor {
             Some(Ending::Removed) => {
                 // A late line must not bring back the folder of a job that is deleted.
                 self.log.retire();
-                self.machine.view.remove(&self.id);
+                self.machine.view.remove(&self.id, self.machine.now().wall);
             }
             Some(Ending::HostStopping | Ending::HostKilled) | None => {
                 self.log.release();
@@ -370,7 +370,7 @@ impl Supervisor {
         let active: Vec<_> = bodies.map(|body| Arc::new(body.record.clone())).collect();
         let status = publish::continuous(&self.found, self.job.is_some(), &copies, now.wall);
         publish::instance_status(&self.machine, &self.id, status.state);
-        self.machine.view.publish(JobView {
+        let view = JobView {
             found: Arc::clone(&self.found),
             status,
             latest: active.last().cloned().or_else(|| self.latest.clone()),
@@ -379,7 +379,8 @@ impl Supervisor {
             next: None,
             restarts: self.restarts,
             stopped_by: self.stopped_by.clone(),
-        });
+        };
+        self.machine.view.publish(view, now.wall);
     }
 }
 

@@ -10,7 +10,9 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
+    host::events::Events,
     model::{
+        event::{EventId, News},
         id::{JobId, JobKind, RunId},
         job::Found,
         run::RunRecord,
@@ -72,12 +74,19 @@ pub struct View {
     /// By job, and by run where a run has a log of its own.
     logs: RwLock<BTreeMap<(JobId, Option<RunId>), LiveLog>>,
     changed: watch::Sender<u64>,
+    events: Events,
 }
 
 impl View {
-    /// Makes an empty view.
-    pub fn new() -> Self {
-        Self { jobs: RwLock::default(), logs: RwLock::default(), changed: watch::Sender::new(0) }
+    /// Makes an empty view; `first` is the number before that of its first event.
+    pub fn new(first: EventId) -> Self {
+        let (jobs, logs) = (RwLock::default(), RwLock::default());
+        Self { jobs, logs, changed: watch::Sender::new(0), events: Events::begin(first) }
+    }
+
+    /// Returns what happened of late.
+    pub fn events(&self) -> &Events {
+        &self.events
     }
 
     /// Returns one job.
@@ -111,22 +120,32 @@ impl View {
         }
     }
 
-    /// Publishes one job.
-    pub fn publish(&self, job: JobView) {
+    /// Publishes one job at `now`, and tells of what is new about it.
+    pub fn publish(&self, job: JobView, now: Wall) {
+        let job = Arc::new(job);
         let id = job.found.id.clone();
-        self.jobs.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::new(job));
+        let before = self.jobs.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(&job));
         self.changed.send_modify(|serial| *serial += 1);
+        self.tell_news(before.as_deref(), &job, now);
     }
 
-    /// Takes a job out.
-    pub fn remove(&self, id: &JobId) {
+    /// Takes a job out at `now`.
+    pub fn remove(&self, id: &JobId, now: Wall) {
         self.jobs.write().unwrap_or_else(PoisonError::into_inner).remove(id);
         self.changed.send_modify(|serial| *serial += 1);
+        self.events.tell(now, News::Removed { job: id.clone() });
     }
-}
 
-impl Default for View {
-    fn default() -> Self {
-        Self::new()
+    fn tell_news(&self, before: Option<&JobView>, job: &JobView, now: Wall) {
+        let id = &job.found.id;
+        let telling = |status: &Status| (status.state, status.reason.clone());
+        if before.is_none_or(|before| telling(&before.status) != telling(&job.status)) {
+            self.events.tell(now, News::StateChanged { job: id.clone(), status: job.status.clone() });
+        }
+        let known = before.map_or(&[][..], |before| &before.found.problems);
+        if known != job.found.problems {
+            let problems = job.found.problems.clone();
+            self.events.tell(now, News::ProblemsChanged { job: id.clone(), problems });
+        }
     }
 }

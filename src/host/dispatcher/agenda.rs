@@ -11,6 +11,7 @@ use crate::{
     decide::{agenda, dispatch::Answer},
     host::machine::{Machine, log_policy},
     model::{
+        event::News,
         id::{JobId, RunId},
         job::Job,
         log::Level,
@@ -148,5 +149,10 @@ fn append(machine: &Machine, job: &Job, lines: &[Line]) {
     }
     if let Err(error) = occurrences::append(&machine.layout.occurrences(&job.id), lines) {
         warn!(job = %job.id, %error, "could not keep what became of due times");
+    }
+    for line in lines {
+        if let Line::Occurrence(occurrence) = line {
+            machine.tell(News::Occurred { job: job.id.clone(), occurrence: occurrence.clone() });
+        }
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     },
     host::{run::Body, view::LiveLog},
     model::{
+        event::News,
         id::RunId,
         job::Job,
         run::{RunPhase, RunRecord},
@@ -57,6 +58,7 @@ impl Dispatcher {
         let record = self.record(id, request, job);
         self.keeper.begun(id);
         self.machine.note_begin(&self.id, id, &record.trigger);
+        self.machine.tell(News::RunBegan(Arc::new(record.clone())));
         if let Err(error) = record::write(&self.machine.layout, &record) {
             warn!(job = %self.id, run = %id, %error, "could not write a run's record");
         }
@@ -66,7 +68,11 @@ impl Dispatcher {
     fn begin(&mut self, id: RunId, request: Request, job: &Arc<Job>) {
         let record = match self.waiting.remove(&id) {
             Some(waited) => RunRecord { content: Some(job.content), ..waited },
-            None => self.record(id, request, job),
+            None => {
+                let record = self.record(id, request, job);
+                self.machine.tell(News::RunBegan(Arc::new(record.clone())));
+                record
+            }
         };
         self.keeper.begun(id);
         let log = self.machine.log(&self.id, id, &job.settings.log);

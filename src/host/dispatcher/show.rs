@@ -16,7 +16,7 @@ impl Dispatcher {
     pub(super) fn publish(&self) {
         let bodies = self.bodies.values().map(|body| &body.record);
         let active: Vec<_> = bodies.chain(self.waiting.values()).map(|record| Arc::new(record.clone())).collect();
-        self.machine.view.publish(JobView {
+        let view = JobView {
             found: Arc::clone(&self.found),
             status: self.status(),
             copies: Vec::new(),
@@ -25,7 +25,8 @@ impl Dispatcher {
             next: self.agenda.next(),
             restarts: 0,
             stopped_by: self.stopped_by.clone(),
-        });
+        };
+        self.machine.view.publish(view, self.machine.now().wall);
     }
 
     fn status(&self) -> Status {

@@ -12,6 +12,7 @@ use crate::{
     },
     host::{publish, run::Body, view::LiveLog},
     model::{
+        event::News,
         job::Job,
         log::Level,
         run::{LogSpan, RunPhase, RunRecord, Trigger},
@@ -80,6 +81,7 @@ impl Supervisor {
             pid: None,
             log,
         };
+        self.machine.tell(News::RunBegan(Arc::new(record.clone())));
         let body = Body::new(&self.machine, job, Arc::clone(&self.log), self.facts.clone(), record);
         let luck = self.copies[place].luck;
         self.copies[place].policy = Some(self.policy(job, luck));
