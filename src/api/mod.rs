@@ -9,6 +9,7 @@
 
 mod answer;
 mod etag;
+mod health;
 mod job_path;
 mod kudu;
 mod links;
@@ -97,11 +98,13 @@ pub fn service(api: Api) -> MapRequest<Router, fn(Request) -> Request> {
 
 fn router(api: Api) -> Router {
     let routes = Router::new().merge(kudu::routes()).merge(v1::routes()).merge(vfs::routes());
+    let routes = routes.merge(health::routes());
     routes
         .fallback(answer::no_route)
         .method_not_allowed_fallback(answer::no_route)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE_MAX))
+        .layer(middleware::from_fn_with_state(api.clone(), health::once_ready))
         .layer(middleware::from_fn_with_state(api.clone(), login::check))
         .layer(middleware::from_fn(answer::dress))
         .with_state(api)

@@ -1,5 +1,6 @@
 //! Requests to the whole service, with a host that answers from a script.
 
+mod health;
 mod streams;
 
 use std::{collections::BTreeMap, fs};
@@ -49,6 +50,13 @@ struct Got {
 
 impl Site {
     fn new() -> Self {
+        let site = Self::unready();
+        site.api.handle.view().publish_ready();
+        site
+    }
+
+    /// A host that has not read its folders yet.
+    fn unready() -> Self {
         let root = tempfile::tempdir().expect("a folder");
         let at = |name: &str| root.path().join(name);
         let config = Config {
@@ -128,6 +136,7 @@ async fn answer_commands(mut inbox: mpsc::Receiver<Command>) {
             | Command::Restart { reply, .. }
             | Command::Cancel { reply, .. }
             | Command::Forget { reply, .. }
+            | Command::Ping { reply }
             | Command::Refresh { reply, .. } => drop(reply.send(Ok(()))),
         }
     }

@@ -3,6 +3,7 @@
 //! Whoever holds a handle may ask; the actors answer. Records and logs are read through `store`, on a thread that may
 //! wait for the disk, never on the actors.
 
+mod health;
 mod read;
 
 use std::{path::PathBuf, sync::Arc};
@@ -122,6 +123,11 @@ pub enum Command {
         /// The answer.
         reply: Reply<()>,
     },
+    /// Answer, to show that you are alive.
+    Ping {
+        /// The answer.
+        reply: Reply<()>,
+    },
     /// Read a job's folder now, and answer when what was read has been told to its supervisor.
     Refresh {
         /// Which; every folder when `None`.
@@ -157,6 +163,7 @@ impl Command {
             | Self::Restart { reply, .. }
             | Self::Cancel { reply, .. }
             | Self::Forget { reply, .. }
+            | Self::Ping { reply }
             | Self::Refresh { reply, .. } => drop(reply.send(Err(error()))),
         }
     }

@@ -70,7 +70,7 @@ impl Machine {
 
     /// Tells whoever follows the host of something that happened now.
     pub fn tell(&self, news: News) {
-        self.view.events().tell(self.now().wall, news);
+        self.view.tell(self.now().wall, news);
     }
 
     /// Makes the writer of a log; nothing is opened yet.

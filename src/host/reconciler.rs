@@ -51,7 +51,6 @@ pub struct Reconciler {
     left: BTreeMap<JobId, mpsc::Sender<JobMessage>>,
     is_first: bool,
     started: Mono,
-    ready: watch::Sender<bool>,
 }
 
 #[derive(Debug)]
@@ -82,8 +81,8 @@ enum Heard {
 }
 
 impl Reconciler {
-    /// Makes the actor; `ready` becomes true when the first picture has been carried out.
-    pub fn new(machine: &Arc<Machine>, overrides: Overrides, ready: watch::Sender<bool>) -> Self {
+    /// Makes the actor; the view is ready when the first picture has been carried out.
+    pub fn new(machine: &Arc<Machine>, overrides: Overrides) -> Self {
         let path = machine.layout.overrides();
         let watch = FileWatch::start(&path).inspect_err(|error| {
             warn!(path = %path.display(), %error, "what other hosts are asked is noticed on a timer only");
@@ -99,7 +98,6 @@ impl Reconciler {
             left: BTreeMap::new(),
             is_first: true,
             started: machine.now().mono,
-            ready,
         }
     }
 
@@ -183,7 +181,7 @@ impl Reconciler {
         self.heed_overrides().await;
         self.carry_out(round.replies).await;
         if std::mem::take(&mut self.is_first) {
-            self.ready.send_replace(true);
+            self.machine.view.publish_ready();
         }
         let machine = Arc::clone(&self.machine);
         tokio::task::spawn_blocking(move || {
@@ -306,6 +304,8 @@ impl Reconciler {
                 // Whoever no longer waits for an answer gets none.
                 let _ = reply.send(done);
             }
+            // Whoever no longer waits for an answer gets none.
+            Command::Ping { reply } => drop(reply.send(Ok(()))),
             Command::Refresh { job, reply } => {
                 let scan = self.machine.scan.clone();
                 // Not awaited here: the scanner may be waiting for this actor to take its last round.

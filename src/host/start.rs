@@ -34,6 +34,9 @@ use crate::{
 /// A rolled log is left alone for this long before it is compressed, so that whoever reads it can finish.
 const PACK_DELAY: Duration = Duration::from_secs(10);
 
+/// What a stop takes beyond the jobs' graces: output that is drained, records, copies.
+const STOP_SLACK: Duration = Duration::from_secs(15);
+
 /// Why a host does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -76,7 +79,6 @@ pub struct Host {
     handle: HostHandle,
     machine: Arc<Machine>,
     stop: watch::Sender<Stopping>,
-    ready: watch::Receiver<bool>,
     reconciler: JoinHandle<()>,
     _lock: FileLock,
 }
@@ -113,10 +115,9 @@ impl Host {
         let rounds = Scanner::spawn(&machine, requested).map_err(failed("watch the job folders"))?;
         let (commands, commanded) = mpsc::channel(COMMANDS_MAX);
         let (stop, stopping) = watch::channel(Stopping::No);
-        let (is_ready, ready) = watch::channel(false);
-        let reconciler = Reconciler::new(&machine, overrides, is_ready).live(commanded, rounds, stopping);
+        let reconciler = Reconciler::new(&machine, overrides).live(commanded, rounds, stopping);
         let reconciler = tokio::spawn(reconciler);
-        Ok(Self { handle: handle(commands, &machine), machine, stop, ready, reconciler, _lock: lock })
+        Ok(Self { handle: handle(commands, &machine), machine, stop, reconciler, _lock: lock })
     }
 
     /// Returns a handle to ask it with.
@@ -125,11 +126,17 @@ impl Host {
     }
 
     /// Waits until the first picture of the job folders has been carried out, and returns it in words.
-    pub async fn ready(&mut self) -> String {
-        // A host that ends before that has said why.
-        let _ = self.ready.wait_for(|ready| *ready).await;
+    pub async fn ready(&self) -> String {
+        self.machine.view.ready().await;
         let jobs = self.machine.view.jobs();
         scanner::census(&jobs.iter().map(|job| (job.found.id.clone(), Arc::clone(&job.found))).collect())
+    }
+
+    /// Returns how long a stop may take: the longest grace of any job, and a bit.
+    pub fn patience(&self) -> Duration {
+        let jobs = self.machine.view.jobs();
+        let graces = jobs.iter().filter_map(|job| Some(job.found.job.as_ref()?.grace()));
+        graces.max().unwrap_or_default() + STOP_SLACK
     }
 
     /// Tells commands where the API is.

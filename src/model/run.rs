@@ -101,6 +101,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 5] = [Self::Succeeded, Self::Failed, Self::TimedOut, Self::Stopped, Self::Lost];
+
     /// Returns the word as the API shows it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -161,6 +164,16 @@ pub struct RunRecord {
     pub log: Option<LogSpan>,
 }
 
+impl RunRecord {
+    /// Returns what was concluded of it; `None` while it is on its way.
+    pub const fn outcome(&self) -> Option<Outcome> {
+        match self.phase {
+            RunPhase::Ended(outcome) => Some(outcome),
+            RunPhase::Initializing | RunPhase::Running => None,
+        }
+    }
+}
+
 /// A run's part of its job's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSpan {
@@ -206,6 +219,22 @@ pub enum OccurrenceOutcome {
     CaughtUp,
     /// It passed while the job was paused, disabled or stopped.
     Paused,
+}
+
+impl OccurrenceOutcome {
+    /// Every outcome.
+    pub const ALL: [Self; 5] = [Self::Ran, Self::Skipped, Self::Missed, Self::CaughtUp, Self::Paused];
+
+    /// Returns the word as the API shows it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ran => "ran",
+            Self::Skipped => "skipped",
+            Self::Missed => "missed",
+            Self::CaughtUp => "caught_up",
+            Self::Paused => "paused",
+        }
+    }
 }
 
 /// One line of the journal of a triggered job's due times.

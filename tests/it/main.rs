@@ -12,6 +12,7 @@ mod crash;
 mod deploy;
 mod discovery;
 mod files;
+mod health;
 mod hostile;
 mod hosts;
 mod kudu;

@@ -100,8 +100,13 @@ impl Task {
     async fn attend(&self, started: Started, cut: &Notify, mut sweep: oneshot::Receiver<()>) {
         let Started { child, pump } = started;
         self.tell(News::Spawned(child.group())).await;
+        let log_bytes = self.machine.view.metrics().log_bytes(&self.job.id);
+        let take = |lines: &[u8], now| {
+            log_bytes.inc_by(lines.len() as u64);
+            self.log.append(lines, now)
+        };
         let output = async {
-            let end = pump.run(|lines, now| self.log.append(lines, now), cut.notified()).await;
+            let end = pump.run(take, cut.notified()).await;
             if end.bytes_lost > 0 {
                 warn!(job = %self.job.id, run = %self.run, bytes = end.bytes_lost, "output was lost: its log took none");
             }
@@ -136,6 +141,7 @@ impl Task {
             let text = format!("{} processes that this run left behind were killed", ended.killed);
             self.log.sys(Level::Info, self.machine.now(), &text);
         }
+        self.machine.view.metrics().run_swept(&self.job.id, ended.killed, ended.cpu);
         self.happened(LifeEvent::Swept { survivors: ended.killed }).await;
     }
 

@@ -26,6 +26,7 @@ mod orphans;
 mod procfs;
 mod spawn;
 mod tree;
+mod usage;
 
 pub use cgroup::Cgroups;
 pub use child::{Child, Group};
@@ -37,3 +38,4 @@ pub use orphans::{OrphanReaper, become_subreaper, end_all_children};
 pub use procfs::ProcessId;
 pub use spawn::{Containment, OutputEnd, SpawnRequest, Spawner};
 pub use tree::Ended;
+pub use usage::{Usage, usage};
