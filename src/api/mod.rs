@@ -8,6 +8,7 @@
 //! anything about jobs, and no state of a job is read from disk. Nobody is served without credentials.
 
 mod answer;
+mod arm;
 mod etag;
 mod health;
 mod job_path;
@@ -98,7 +99,7 @@ pub fn service(api: Api) -> MapRequest<Router, fn(Request) -> Request> {
 
 fn router(api: Api) -> Router {
     let routes = Router::new().merge(kudu::routes()).merge(v1::routes()).merge(vfs::routes());
-    let routes = routes.merge(health::routes());
+    let routes = routes.merge(health::routes()).merge(arm::routes());
     routes
         .fallback(answer::no_route)
         .method_not_allowed_fallback(answer::no_route)
@@ -106,6 +107,7 @@ fn router(api: Api) -> Router {
         .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE_MAX))
         .layer(middleware::from_fn_with_state(api.clone(), health::once_ready))
         .layer(middleware::from_fn_with_state(api.clone(), login::check))
+        .layer(middleware::from_fn(arm::translate))
         .layer(middleware::from_fn(answer::dress))
         .with_state(api)
 }

@@ -4,6 +4,8 @@
 //! (spec/kudu-webjobs 8.1); axum matches letter by letter. Only the words of routes are touched: the names of jobs, the
 //! ids of runs and the paths of files stay as they were sent, percent signs included.
 
+pub mod management;
+
 use axum::{extract::Request, http::Uri};
 use percent_encoding::percent_decode_str;
 
@@ -33,23 +35,54 @@ pub fn canonical(path: &str) -> String {
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let words: Vec<String> = segments.iter().map(|segment| word(segment)).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    if let Some(n_scope) = management::scope(&words) {
+        return managed(path, n_scope, &segments, &words);
+    }
     match words[..] {
         ["api", "vfs", ..] => files(path, &segments[2..]),
         ["vfs", ..] => files(path, &segments[1..]),
         ["api", "v1", ..] => own(&segments[2..], &words[2..]),
         ["jobs"] | ["api", "jobs" | "webjobs"] => "/api/jobs".to_owned(),
-        ["api", "jobs", kind, ..] if of_kind(kind).is_some() => jobs(of_kind(kind), &segments[3..], &words[3..]),
-        ["jobs", kind, ..] if of_kind(kind).is_some() => jobs(of_kind(kind), &segments[2..], &words[2..]),
-        ["api", list, ..] if of_list(list).is_some() => jobs(of_list(list), &segments[2..], &words[2..]),
+        ["api", "triggeredwebjobsswagger" | "triggeredjobsswagger"] => "/api/swagger/triggered".to_owned(),
+        ["api", "processes", ..] => format!("/{}", words.join("/")),
+        ["api", "jobs", kind, ..] if of_kind(kind).is_some() => jobs(path, 3, of_kind(kind), &segments, &words),
+        ["jobs", kind, ..] if of_kind(kind).is_some() => jobs(path, 2, of_kind(kind), &segments, &words),
+        ["api", list, ..] if of_list(list).is_some() => jobs(path, 2, of_list(list), &segments, &words),
         _ => format!("/{}", segments.join("/")),
     }
 }
 
-/// The rest of a route of Kudu's: a job's name, a word, a run's id.
-fn jobs(kind: Option<JobKind>, segments: &[&str], words: &[&str]) -> String {
+/// The rest of a route of Kudu's after `n_before` segments: a job's name, a word, a run's id. What a job is asked through
+/// `passthrough` is the job's own matter, to the letter.
+fn jobs(path: &str, n_before: usize, kind: Option<JobKind>, segments: &[&str], words: &[&str]) -> String {
     let kind = kind.map_or("", JobKind::as_str);
-    let rest = mixed(segments, words, |at| at == 1);
-    format!("/api/jobs/{kind}{rest}")
+    let is_passed = words.get(n_before + 1).is_some_and(|word| *word == "passthrough");
+    let n_own = if is_passed { n_before + 2 } else { segments.len() };
+    let own = mixed(&segments[n_before..n_own], &words[n_before..n_own], |at| at == 1);
+    let passed = if is_passed { after(path, n_own) } else { "" };
+    format!("/api/jobs/{kind}{own}{passed}")
+}
+
+/// The rest of a path of the management API, which names jobs as Kudu does.
+fn managed(path: &str, n_scope: usize, segments: &[&str], words: &[&str]) -> String {
+    match words[n_scope..] {
+        ["webjobs"] => "/api/jobs".to_owned(),
+        ["webjobs", _] => format!("/api/arm/webjobs/{}", segments[n_scope + 1]),
+        [list @ ("continuouswebjobs" | "triggeredwebjobs"), ..] => {
+            jobs(path, n_scope + 1, of_list(list), segments, words)
+        }
+        _ => format!("/{}", segments.join("/")),
+    }
+}
+
+/// Returns what follows the first `n` segments of a path.
+pub fn after(path: &str, n: usize) -> &str {
+    let mut rest = path;
+    for _ in 0..n {
+        let begin = rest.trim_start_matches('/');
+        rest = &begin[begin.find('/').unwrap_or(begin.len())..];
+    }
+    rest
 }
 
 /// The rest of a route of our own: `jobs/{kind}/{name}/{word}/{id}/{word}`.
@@ -120,12 +153,41 @@ mod tests {
             (&["/vfs/data/Job%2Flog.txt"], "/api/vfs/data/Job%2Flog.txt"),
             (&["/API/V1/Jobs/Triggered/Report/Runs/7/Cancel/"], "/api/v1/jobs/triggered/Report/runs/7/cancel"),
             (&["/API/v1/REFRESH"], "/api/v1/refresh"),
+            (&["/api/triggeredwebjobsswagger", "/API/TriggeredJobsSwagger/"], "/api/swagger/triggered"),
+            (&["/api/Processes/0/", "/api/processes/0"], "/api/processes/0"),
         ] {
             for spelling in spellings {
                 assert_eq!(canonical(spelling), path, "{spelling}");
                 assert_eq!(canonical(path), path, "{path} stays");
             }
         }
+    }
+
+    #[test]
+    fn what_is_passed_through_stays_as_it_was_sent() {
+        for (path, canonical_path) in [
+            ("/api/continuouswebjobs/W/Passthrough/A//b%2Fc/", "/api/jobs/continuous/W/passthrough/A//b%2Fc/"),
+            ("//jobs//continuous//W//passthrough", "/api/jobs/continuous/W/passthrough"),
+            ("/jobs/continuous/W/passthrough/", "/api/jobs/continuous/W/passthrough/"),
+        ] {
+            assert_eq!(canonical(path), canonical_path);
+        }
+    }
+
+    #[test]
+    fn paths_of_the_management_api_are_routes_of_jobs() {
+        let site = "/subscriptions/S/resourceGroups/G/providers/Microsoft.Web/sites/X";
+        for (rest, path) in [
+            ("/webjobs", "/api/jobs"),
+            ("/slots/Y/WebJobs/", "/api/jobs"),
+            ("/webjobs/Nightly", "/api/arm/webjobs/Nightly"),
+            ("/continuousWebJobs", "/api/jobs/continuous"),
+            ("/triggeredwebjobs/Nightly/Run", "/api/jobs/triggered/Nightly/run"),
+            ("/slots/Y/triggeredwebjobs/Nightly/history/7", "/api/jobs/triggered/Nightly/history/7"),
+        ] {
+            assert_eq!(canonical(&format!("{site}{rest}")), path, "{rest}");
+        }
+        assert_eq!(canonical(&format!("{site}/config")), format!("{site}/config"));
     }
 
     #[test]

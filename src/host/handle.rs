@@ -4,6 +4,7 @@
 //! wait for the disk, never on the actors.
 
 mod health;
+pub mod processes;
 mod read;
 
 use std::{path::PathBuf, sync::Arc};

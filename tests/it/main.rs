@@ -5,6 +5,7 @@
 mod ask;
 mod world;
 
+mod azure;
 mod basics;
 mod cli;
 mod continuous;

@@ -18,6 +18,7 @@
 mod cgroup;
 mod child;
 mod error;
+mod facts;
 mod limits;
 mod lost;
 mod marks;
@@ -31,6 +32,7 @@ mod usage;
 pub use cgroup::Cgroups;
 pub use child::{Child, Group};
 pub use error::SpawnError;
+pub use facts::{ProcessFacts, facts, family, kill_one};
 pub use limits::raise_file_limit;
 pub use lost::{LostProcess, end_lost, lost_processes};
 pub use marks::{INSTANCE_VARIABLE, RunMark};

@@ -34,13 +34,15 @@ pub(super) fn cpu(stat: &Stat) -> Duration {
     Duration::from_millis(stat.cpu_ticks * 1000 / TICKS_PER_SECOND)
 }
 
+/// Returns the memory of a process that is in RAM, in bytes.
 #[cfg(unix)]
-fn memory(stat: &Stat) -> u64 {
+pub(super) fn memory(stat: &Stat) -> u64 {
     stat.memory_pages * rustix::param::page_size() as u64
 }
 
+/// Returns the memory of a process that is in RAM, in bytes; it is not known here.
 #[cfg(not(unix))]
-fn memory(_stat: &Stat) -> u64 {
+pub(super) fn memory(_stat: &Stat) -> u64 {
     0
 }
 
