@@ -22,6 +22,7 @@ use self::agenda::Agenda;
 use crate::{
     decide::{
         admit::{Refusal, retry_owed},
+        agenda::Fate,
         dispatch::{Action, Answer, Dispatch, Event, Policy, Request},
         reconcile,
         wanted::{self, Standing},
@@ -60,6 +61,8 @@ pub struct Dispatcher {
     bodies: BTreeMap<RunId, Body>,
     /// Runs that wait, with their records.
     waiting: BTreeMap<RunId, RunRecord>,
+    /// What became of those, as far as the journal of due times has not been told.
+    fates: Vec<(RunId, Fate)>,
     /// Shows other hosts that the job runs here.
     lock: Option<FileLock>,
     agenda: Agenda,
@@ -108,6 +111,7 @@ impl Dispatcher {
             dispatch: Dispatch::default(),
             bodies: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            fates: Vec::new(),
             lock: None,
             since: machine.now().wall,
             facts,
@@ -118,6 +122,7 @@ impl Dispatcher {
         self.begin_life(&trigger);
         let mut is_told = true;
         loop {
+            self.settle();
             self.publish();
             let clock = self.machine.clock.clone();
             let deadline = self.dispatch.next_deadline();
@@ -150,6 +155,7 @@ impl Dispatcher {
                 break;
             }
         }
+        self.settle();
         self.leave(inbox);
     }
 

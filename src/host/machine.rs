@@ -23,7 +23,7 @@ use crate::{
         log::{LineStyle, LogPolicy},
         run::Trigger,
         settings::LogSetting,
-        time::Now,
+        time::{Now, Wall},
     },
     os::{clock::Clock, process::Spawner, workcopy::WorkCopies},
     store::{
@@ -58,6 +58,8 @@ pub struct Machine {
     pub zone: Zone,
     /// How lines of logs begin.
     pub style: LineStyle,
+    /// When the host began.
+    pub began: Wall,
     /// Runs that began here and have not ended.
     pub open_runs: Mutex<OpenRuns>,
 }

@@ -250,6 +250,7 @@ fn machine(
         scan,
         packer: Packer::new(PACK_DELAY),
         view: Arc::new(View::new(EventId::before_start(clock.now().wall))),
+        began: clock.now().wall,
         clock,
         environment: std::env::vars_os().collect(),
         zone,

@@ -10,6 +10,7 @@ pub mod exit;
 pub mod hint;
 pub mod id;
 pub mod job;
+pub mod journal;
 pub mod listing;
 pub mod log;
 pub mod run;

@@ -28,6 +28,9 @@ pub enum Trigger {
     RunAt {
         /// That moment.
         due: Wall,
+        /// Whether it ran late because no host ran, or its job was not there, when it was due.
+        #[serde(default)]
+        caught_up: bool,
     },
     /// A person or a program, over the API.
     Api {
@@ -54,7 +57,7 @@ impl Trigger {
     /// Returns a short word for metrics and lists.
     pub const fn word(&self) -> &'static str {
         match self {
-            Self::Schedule { caught_up: true, .. } => "catch_up",
+            Self::Schedule { caught_up: true, .. } | Self::RunAt { caught_up: true, .. } => "catch_up",
             Self::Schedule { .. } => "schedule",
             Self::RunAt { .. } => "run_at",
             Self::Api { .. } => "api",
@@ -62,6 +65,14 @@ impl Trigger {
             Self::Restart => "restart",
             Self::Change { .. } => "change",
             Self::Retry { .. } => "retry",
+        }
+    }
+
+    /// Returns whether it stands for a due time that passed.
+    pub const fn is_caught_up(&self) -> bool {
+        match self {
+            Self::Schedule { caught_up, .. } | Self::RunAt { caught_up, .. } => *caught_up,
+            Self::Api { .. } | Self::Startup | Self::Restart | Self::Change { .. } | Self::Retry { .. } => false,
         }
     }
 }
@@ -74,7 +85,8 @@ impl fmt::Display for Trigger {
             Self::Schedule { expression, due, caught_up: true } => {
                 write!(f, "Schedule - {expression} (caught up, due {due})")
             }
-            Self::RunAt { due } => write!(f, "Schedule - run_at {due}"),
+            Self::RunAt { due, caught_up: false } => write!(f, "Schedule - run_at {due}"),
+            Self::RunAt { due, caught_up: true } => write!(f, "Schedule - run_at {due} (caught up)"),
             Self::Api { user_agent } => write!(f, "External - {user_agent}"),
             Self::Startup => f.write_str("Startup"),
             Self::Restart => f.write_str("Restart"),
@@ -203,6 +215,12 @@ pub struct Occurrence {
     /// How many occurrences this line stands for, when more than one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
+    /// The oldest of them, when it stands for more than one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<Wall>,
+    /// The run whose earlier line this one takes the place of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrects: Option<RunId>,
 }
 
 /// What became of a due time, in one word.
@@ -211,7 +229,9 @@ pub struct Occurrence {
 pub enum OccurrenceOutcome {
     /// It ran.
     Ran,
-    /// It was not run, because a run was on its way.
+    /// Its run waits for its turn; another line follows that corrects this one.
+    Queued,
+    /// It was not run, because a run was on its way, or its run was dropped while it waited for its turn.
     Skipped,
     /// It passed while no host ran, or the clock jumped over it.
     Missed,
@@ -251,11 +271,11 @@ pub enum Line {
 }
 
 impl Line {
-    /// Returns the moment that it answers for.
-    pub fn served(&self) -> Wall {
+    /// Returns up to when every due time has its answer by this line; `None` for one that corrects another.
+    pub fn served(&self) -> Option<Wall> {
         match self {
-            Self::Occurrence(occurrence) => occurrence.due,
-            Self::Served { served } => *served,
+            Self::Occurrence(occurrence) => occurrence.corrects.is_none().then_some(occurrence.due),
+            Self::Served { served } => Some(*served),
         }
     }
 }

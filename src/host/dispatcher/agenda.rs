@@ -8,7 +8,10 @@ use std::sync::Arc;
 use tracing::warn;
 
 use crate::{
-    decide::{agenda, dispatch::Answer},
+    decide::{
+        agenda::{self, Fate, Remains, Told},
+        dispatch::Answer,
+    },
     host::machine::{Machine, log_policy},
     model::{
         event::News,
@@ -22,7 +25,7 @@ use crate::{
     store::{
         layout::SCHEDULER_LOG,
         log::{LogWriter, Sharing},
-        occurrences,
+        occurrences, record,
     },
 };
 
@@ -30,13 +33,15 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Agenda {
     plan: agenda::Agenda,
+    /// Whether what waited when the last host ended has its answers.
+    is_settled: bool,
     log: Option<Arc<LogWriter>>,
 }
 
 impl Agenda {
     /// Makes an empty agenda that knows what the journal tells.
     pub fn new(machine: &Machine, job: &JobId) -> Self {
-        Self { plan: agenda::Agenda::new(served(machine, job)), log: None }
+        Self { plan: agenda::Agenda::new(served(machine, job), machine.began), ..Self::default() }
     }
 
     /// Forgets all schedules.
@@ -77,12 +82,20 @@ impl Agenda {
         job: &Job,
         mut ask: impl FnMut(Trigger, Option<String>) -> (RunId, Answer),
     ) {
-        if self.plan.rests() {
+        self.is_settled = self.is_settled || remains(machine, job) == Remains::default();
+        if self.plan.rests() && self.is_settled {
             return;
         }
         // Another host that serves the same due time holds this for as long as that takes.
         let Some(_lock) = self.lock(machine, job) else { return };
-        let mut batch = self.plan.due(job, served(machine, &job.id), machine.now().wall);
+        let Remains { owed, lines } =
+            if std::mem::replace(&mut self.is_settled, true) { Remains::default() } else { remains(machine, job) };
+        append(machine, job, &lines);
+        if self.plan.rests() {
+            append(machine, job, &self.plan.give_up(&owed, machine.now().wall));
+            return;
+        }
+        let mut batch = self.plan.due(job, Told { owed, ..self.told(machine, job) }, machine.now().wall);
         for note in std::mem::take(&mut batch.notes) {
             self.say(machine, Level::Warn, &note);
         }
@@ -90,7 +103,7 @@ impl Agenda {
         for call in &calls {
             let (run, answer) = ask(call.trigger.clone(), call.arguments.clone());
             self.say(machine, Level::Info, "WebJob invoked");
-            batch.answer(call, run, &answer);
+            self.plan.answer(&mut batch, call, run, &answer);
         }
         append(machine, job, &batch.into_lines());
         if !calls.is_empty() {
@@ -98,10 +111,32 @@ impl Agenda {
         }
     }
 
+    /// Tells the journal what became of runs that waited.
+    pub fn settle(&mut self, machine: &Machine, job: &JobId, fates: Vec<(RunId, Fate)>) {
+        let now = machine.now().wall;
+        let lines: Vec<Line> = fates.iter().filter_map(|(run, fate)| self.plan.settle(*run, fate, now)).collect();
+        if lines.is_empty() {
+            return;
+        }
+        if let Err(error) = occurrences::correct(&machine.layout.occurrences(job), &lines) {
+            warn!(%job, %error, "could not keep what became of due times");
+        }
+        tell(machine, job, &lines);
+    }
+
+    fn told(&self, machine: &Machine, job: &Job) -> Told {
+        let moment = job.settings.run_at.filter(|_| self.plan.asks_for_moment());
+        let knows = |moment: Wall| {
+            let told = occurrences::latest(&machine.layout.occurrences(&job.id), usize::MAX);
+            told.is_ok_and(|told| told.iter().any(|one| one.due == moment))
+        };
+        Told { served: served(machine, &job.id), owed: Vec::new(), knows_moment: moment.is_some_and(knows) }
+    }
+
     /// Every due time since the job was barred is answered: it was paused.
     fn pass_over(&mut self, machine: &Machine, job: &Job, why: &str) {
         let Some(_lock) = self.lock(machine, job) else { return };
-        let lines = self.plan.pass_over(job, why, served(machine, &job.id), machine.now().wall);
+        let lines = self.plan.pass_over(job, why, &self.told(machine, job), machine.now().wall);
         append(machine, job, &lines);
     }
 
@@ -143,6 +178,17 @@ fn served(machine: &Machine, job: &JobId) -> Option<Wall> {
     })
 }
 
+/// Returns what waited when its host ended.
+fn remains(machine: &Machine, job: &Job) -> Remains {
+    let layout = &machine.layout;
+    let lines = occurrences::of_the_queue(&layout.occurrences(&job.id)).unwrap_or_else(|error| {
+        warn!(job = %job.id, %error, "could not read which due times waited for their turn");
+        Vec::new()
+    });
+    let record = |run: RunId| record::read(layout, &job.id, run);
+    agenda::remains(lines, record, layout.instance(), machine.now().wall)
+}
+
 fn append(machine: &Machine, job: &Job, lines: &[Line]) {
     if lines.is_empty() {
         return;
@@ -150,9 +196,13 @@ fn append(machine: &Machine, job: &Job, lines: &[Line]) {
     if let Err(error) = occurrences::append(&machine.layout.occurrences(&job.id), lines) {
         warn!(job = %job.id, %error, "could not keep what became of due times");
     }
+    tell(machine, &job.id, lines);
+}
+
+fn tell(machine: &Machine, job: &JobId, lines: &[Line]) {
     for line in lines {
         if let Line::Occurrence(occurrence) = line {
-            machine.tell(News::Occurred { job: job.id.clone(), occurrence: occurrence.clone() });
+            machine.tell(News::Occurred { job: job.clone(), occurrence: occurrence.clone() });
         }
     }
 }
