@@ -19,6 +19,7 @@ pub mod instances;
 pub mod keeper;
 pub mod machine;
 pub mod message;
+pub mod neighbours;
 pub mod publish;
 pub mod reconciler;
 pub mod recovery;
