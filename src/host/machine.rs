@@ -14,7 +14,7 @@ use tracing::warn;
 
 use crate::{
     decide::{life::LifePolicy, zone::Zone},
-    host::{scanner::ScanRequest, view::View},
+    host::{neighbours::Neighbours, scanner::ScanRequest, view::View},
     model::{
         config::Config,
         event::News,
@@ -25,7 +25,11 @@ use crate::{
         settings::LogSetting,
         time::{Now, Wall},
     },
-    os::{clock::Clock, process::Spawner, workcopy::WorkCopies},
+    os::{
+        clock::Clock,
+        process::{Cgroups, Spawner},
+        workcopy::WorkCopies,
+    },
     store::{
         layout::Layout,
         log::{LogFile, LogName, LogWriter, Packer, Sharing},
@@ -44,6 +48,10 @@ pub struct Machine {
     pub layout: Layout,
     /// Starts processes.
     pub spawner: Spawner,
+    /// Where the cgroups of runs are made, where one can be had.
+    pub cgroups: Option<Cgroups>,
+    /// Tells when other hosts on this root die.
+    pub neighbours: Neighbours,
     /// Private working copies of the jobs' folders.
     pub copies: WorkCopies,
     /// Asks for folders to be read.

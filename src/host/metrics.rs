@@ -206,6 +206,10 @@ impl Metrics {
     }
 
     fn occurred(&self, job: &JobId, occurrence: &Occurrence) {
+        // The line that corrects it is the one that counts.
+        if occurrence.outcome == OccurrenceOutcome::Queued {
+            return;
+        }
         let label = OccurrenceLabel::of(job, occurrence.outcome);
         self.occurrences.get_or_create(&label).inc_by(occurrence.count.unwrap_or(1));
         match occurrence.outcome {
@@ -213,7 +217,10 @@ impl Metrics {
                 let delay = occurrence.at.as_duration().saturating_sub(occurrence.due.as_duration());
                 self.delays.observe(delay.as_secs_f64().max(0.0));
             }
-            OccurrenceOutcome::Skipped | OccurrenceOutcome::Missed | OccurrenceOutcome::Paused => {}
+            OccurrenceOutcome::Queued
+            | OccurrenceOutcome::Skipped
+            | OccurrenceOutcome::Missed
+            | OccurrenceOutcome::Paused => {}
         }
     }
 

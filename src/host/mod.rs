@@ -20,6 +20,7 @@ pub mod keeper;
 pub mod machine;
 pub mod message;
 pub mod metrics;
+pub mod neighbours;
 pub mod publish;
 pub mod reconciler;
 pub mod recovery;

@@ -18,6 +18,7 @@ use crate::{
         handle::{Command, CommandError, Reply},
         machine::Machine,
         message::{Ask, Ending, JobMessage, Update},
+        neighbours,
         scanner::{Round, ScanRequest},
         supervisor::Supervisor,
     },
@@ -185,6 +186,7 @@ impl Reconciler {
         }
         let machine = Arc::clone(&self.machine);
         tokio::task::spawn_blocking(move || {
+            neighbours::look(&machine);
             for (path, error) in machine.copies.collect() {
                 warn!(path = %path.display(), %error, "could not remove an old working copy");
             }

@@ -1,6 +1,10 @@
 //! The life of a host: what is opened, in which order, and how it ends.
 
-use std::{fs, io, sync::Arc, sync::Mutex, time::Duration};
+use std::{
+    fs, io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 use tokio::{
@@ -15,6 +19,7 @@ use crate::{
         handle::{COMMANDS_MAX, HostHandle},
         instances,
         machine::Machine,
+        neighbours::{self, Neighbours},
         reconciler::{Reconciler, Stopping},
         recovery,
         scanner::{self, Scanner},
@@ -106,9 +111,10 @@ impl Host {
         prepare(&config, &layout)?;
         let lock = take_lock(&layout).await?;
         let (scan, requested) = mpsc::channel(scanner::REQUESTS_MAX);
-        let cgroups = cgroups(&config).await;
+        let cgroups = cgroups(&config);
         let (machine, open) = machine(config, layout, zone, scan, cgroups)?;
         recovery::recover(&machine, open).await;
+        neighbours::look(&machine);
         sweep(&machine);
         let overrides =
             Overrides::open(machine.layout.overrides()).map_err(failed("read what people asked of jobs"))?;
@@ -181,6 +187,10 @@ impl Host {
         for (path, error) in self.machine.copies.clear() {
             warn!(path = %path.display(), %error, "could not remove a working copy");
         }
+        // Others see by it that there is nothing to mend.
+        if let Err(error) = self.machine.open_runs.lock().unwrap_or_else(PoisonError::into_inner).compact() {
+            warn!(%error, "could not write the journal of runs anew");
+        }
         // It may never have been announced.
         let _ = fs::remove_file(self.machine.layout.host_json());
         info!("all jobs have ended");
@@ -201,8 +211,7 @@ fn prepare(config: &Config, layout: &Layout) -> Result<(), StartError> {
 }
 
 async fn take_lock(layout: &Layout) -> Result<FileLock, StartError> {
-    let holder = format!("process {}", crate::os::machine::own_pid());
-    match instances::take_own(layout, &holder).await.map_err(failed("lock the data folder"))? {
+    match instances::take_own(layout).await.map_err(failed("lock the data folder"))? {
         Attempt::Taken(lock) => Ok(lock),
         Attempt::Held(holder) => Err(StartError::Taken { instance: layout.instance().to_string(), holder }),
     }
@@ -213,15 +222,12 @@ fn handle(commands: mpsc::Sender<crate::host::handle::Command>, machine: &Machin
     HostHandle::new(commands, view, config, machine.layout.clone(), machine.clock.clone(), machine.zone.clone())
 }
 
-/// Opens the place for cgroups where one can be had, and ends whom an earlier life of this host left in it.
-async fn cgroups(config: &Config) -> Option<Cgroups> {
+/// Opens the place for cgroups where one can be had.
+fn cgroups(config: &Config) -> Option<Cgroups> {
     // The temporary folder belongs to this host alone, and so does its name.
     let name = config.temp.file_name().unwrap_or_default().to_string_lossy();
     match Cgroups::open(&name) {
-        Ok(cgroups) => {
-            cgroups.end_leftovers().await;
-            Some(cgroups)
-        }
+        Ok(cgroups) => Some(cgroups),
         Err(error) => {
             debug!(%error, "no cgroup is to be had; processes are found by their group, parents and marks");
             None
@@ -239,13 +245,16 @@ fn machine(
     cgroups: Option<Cgroups>,
 ) -> Result<Opened, StartError> {
     let clock = Clock::start();
-    let spawner = Spawner::start(clock.clone(), cgroups).map_err(failed("start the threads that start processes"))?;
+    let spawner =
+        Spawner::start(clock.clone(), cgroups.clone()).map_err(failed("start the threads that start processes"))?;
     let copies = WorkCopies::open(&config.temp).map_err(failed("open the folder for working copies"))?;
     let (open_runs, open) = OpenRuns::open(layout.open_runs()).map_err(failed("open the journal of runs"))?;
     let style = LineStyle { instance: layout.instance().short().into(), format: config.timestamps };
     let machine = Machine {
         layout,
         spawner,
+        cgroups,
+        neighbours: Neighbours::default(),
         copies,
         scan,
         packer: Packer::new(PACK_DELAY),

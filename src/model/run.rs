@@ -243,12 +243,13 @@ pub enum OccurrenceOutcome {
 
 impl OccurrenceOutcome {
     /// Every outcome.
-    pub const ALL: [Self; 5] = [Self::Ran, Self::Skipped, Self::Missed, Self::CaughtUp, Self::Paused];
+    pub const ALL: [Self; 6] = [Self::Ran, Self::Queued, Self::Skipped, Self::Missed, Self::CaughtUp, Self::Paused];
 
     /// Returns the word as the API shows it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ran => "ran",
+            Self::Queued => "queued",
             Self::Skipped => "skipped",
             Self::Missed => "missed",
             Self::CaughtUp => "caught_up",

@@ -3,7 +3,7 @@
 //! ```text
 //! data/jobs/continuous/{job}/job_log.txt           data/jobs/triggered/{job}/job_scheduler.log
 //! data/jobs/continuous/{job}/runs/{run}/status     data/jobs/triggered/{job}/{run}/status, output_log.txt
-//! data/webjobd/credentials, overrides.json         data/webjobd/hosts/{instance}/lock, host.json, open_runs
+//! data/webjobd/credentials, overrides.json         data/webjobd/hosts/{instance}/lock, mending.lock, host.json, open_runs
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -35,6 +35,12 @@ impl Layout {
     /// Returns the data folder itself.
     pub fn data(&self) -> &Path {
         &self.data
+    }
+
+    /// Returns the same folder as another instance uses it.
+    #[must_use]
+    pub fn of(&self, instance: &Instance) -> Self {
+        Self { data: self.data.clone(), instance: instance.clone() }
     }
 
     /// Returns whose layout it is.
@@ -134,6 +140,11 @@ impl Layout {
     /// Returns the same of another instance.
     pub fn host_lock_of(&self, instance: &Instance) -> PathBuf {
         self.hosts().join(instance.as_str()).join("lock")
+    }
+
+    /// Returns the lock of who mends what an instance has left, while it does.
+    pub fn mending_lock_of(&self, instance: &Instance) -> PathBuf {
+        self.hosts().join(instance.as_str()).join("mending.lock")
     }
 
     /// Returns the file by which a command finds the running host.

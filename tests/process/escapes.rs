@@ -119,7 +119,7 @@ async fn what_a_crashed_host_has_left_is_found_by_its_marks_and_ended() {
     assert_eq!(process::lost_processes(world.folder.path(), &Instance::new("another")), []);
 
     let (root, instance, grace) = (world.folder.path().to_owned(), world.instance.clone(), Duration::from_secs(20));
-    let end = tokio::spawn(async move { process::end_lost(&root, &instance, &[], grace).await });
+    let end = tokio::spawn(async move { process::end_lost(&root, &instance, &[], None, grace).await });
     let ended = soon("the end", end).await.expect("a task");
     assert_eq!(ended.left, 0);
     assert!(!is_alive(daemon) && !is_alive(naked));

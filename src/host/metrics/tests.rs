@@ -86,7 +86,16 @@ fn what_happened_is_counted_under_the_names_that_are_promised() {
     metrics.note(&ended(&report, Outcome::Succeeded, scheduled(), 700));
     metrics.note(&ended(&report, Outcome::Failed, scheduled(), 40));
     let ran = OccurrenceOutcome::Ran;
-    let occurrence = Occurrence { due, at: wall(992), outcome: ran, reason: None, run: None, count: None };
+    let occurrence = Occurrence {
+        due,
+        at: wall(992),
+        outcome: ran,
+        reason: None,
+        run: None,
+        count: None,
+        first: None,
+        corrects: None,
+    };
     metrics.note(&News::Occurred { job: report.clone(), occurrence: occurrence.clone() });
     let missed = Occurrence { outcome: OccurrenceOutcome::Missed, count: Some(7), ..occurrence };
     metrics.note(&News::Occurred { job: report.clone(), occurrence: missed });
@@ -153,7 +162,8 @@ fn a_job_that_goes_takes_its_numbers_with_it() {
         metrics.note(&ended(id, Outcome::TimedOut, Trigger::Startup, 10));
         let due = wall(1);
         let outcome = OccurrenceOutcome::Paused;
-        let occurrence = Occurrence { due, at: due, outcome, reason: None, run: None, count: None };
+        let occurrence =
+            Occurrence { due, at: due, outcome, reason: None, run: None, count: None, first: None, corrects: None };
         metrics.note(&News::Occurred { job: id.clone(), occurrence });
         metrics.log_bytes(id).inc_by(1);
     }

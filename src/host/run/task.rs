@@ -17,13 +17,14 @@ use crate::{
         env::{self, RunFacts},
         life::LifeEvent,
     },
-    host::machine::Machine,
+    host::{machine::Machine, recovery},
     model::{
         args,
         exit::Exit,
         id::{JobKind, RunId},
         job::Job,
         log::Level,
+        settings::Overlap,
         time::Now,
     },
     os::{
@@ -160,6 +161,10 @@ impl Task {
             file::create_folders(folder).map_err(|error| (chain(&error), false))?;
         }
         file::create_folders(&self.machine.layout.job(&self.job.id)).map_err(|error| (chain(&error), false))?;
+        if is_alone(&self.job) {
+            // Its lock may be free because the host that had it is gone, and its processes may not.
+            recovery::mend_gone(&self.machine).await;
+        }
         if ready.is_some() {
             return Ok(ready);
         }
@@ -242,6 +247,14 @@ impl Task {
         };
         let config = &self.machine.config.env;
         Ok(env::compose(&self.machine.environment, config, &from_file, &self.job.settings.env, &facts))
+    }
+}
+
+/// Tells whether a job may run on one host at a time only.
+fn is_alone(job: &Job) -> bool {
+    match job.id.kind {
+        JobKind::Continuous => job.settings.is_singleton,
+        JobKind::Triggered => job.settings.overlap != Overlap::Allow,
     }
 }
 
