@@ -50,6 +50,7 @@ pub fn view(kind: JobKind, name: &str, state: StateWord, settings: &str) -> JobV
     let found = Found {
         id: id(kind, name),
         root: PathBuf::from("/jobs"),
+        dir: PathBuf::new(),
         job: Some(job.into()),
         problems: Vec::new(),
         raw_settings,

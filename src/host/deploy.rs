@@ -96,8 +96,7 @@ impl HostHandle {
             return Err(CommandError::Invalid(format!("the settings were not changed: {problem}")));
         }
         let text = serde_json::to_string_pretty(&Value::Object(settings)).expect("JSON is JSON");
-        let dir = view.found.job.as_ref().map(|found| found.script.dir.clone()).unwrap_or_default();
-        let path = view.found.root.join(dir).join("settings.job");
+        let path = view.found.root.join(&view.found.dir).join("settings.job");
         blocking(move || {
             let written = file::write_whole(&path, text.as_bytes(), Durability::Synced, Access::Usual);
             written.map_err(|error| CommandError::Failed(format!("{error}")))
