@@ -97,3 +97,23 @@ fn a_folder_that_comes_back_during_a_delete_is_a_new_job_with_its_own_data() {
     assert!(!root.path("data/jobs/continuous/web/pid").exists(), "the old data is gone");
     assert_eq!(host.until_state("continuous/web", "running")["state"], "running");
 }
+
+#[test]
+fn puts_of_one_job_at_once_are_one_after_the_other() {
+    let root = Root::new();
+    let host = root.host();
+    let statuses: Vec<_> = thread::scope(|scope| {
+        let put = |n: usize| {
+            // Without regard to case: it is one job.
+            let name = if n % 2 == 0 { "triggered/same" } else { "triggered/SAME" };
+            let body = zip(&[("run.sh", FINE), ("number", n.to_string().as_bytes())]);
+            let answer = put_zip(&host, name, &body);
+            (answer.status, answer.text())
+        };
+        let all: Vec<_> = (0..12).map(|n| scope.spawn(move || put(n))).collect();
+        all.into_iter().map(|one| one.join().expect("an answer")).collect()
+    });
+    assert!(statuses.iter().all(|(status, _)| *status == 200), "{statuses:?}");
+    assert_eq!(host.get("/api/triggeredwebjobs").json().as_array().map(Vec::len), Some(1));
+    assert_eq!(hidden(&root), Vec::<String>::new());
+}
