@@ -135,6 +135,7 @@ async fn answer_commands(mut inbox: mpsc::Receiver<Command>) {
             | Command::Stop { reply, .. }
             | Command::Restart { reply, .. }
             | Command::Cancel { reply, .. }
+            | Command::LetGo { reply, .. }
             | Command::Forget { reply, .. }
             | Command::Ping { reply }
             | Command::Refresh { reply, .. } => drop(reply.send(Ok(()))),

@@ -106,7 +106,7 @@ pub fn discover(listing: &FolderListing, around: &Surroundings<'_>) -> Found {
     problems.sort_by_key(|problem| !problem.fatal);
     let runs = script.filter(|_| !problems.iter().any(|problem| problem.fatal));
     let job = runs.map(|script| Arc::new(job(listing, &dir, script, settings, &raw_settings, around.hash)));
-    Found { id: listing.id.clone(), root: listing.root.clone(), job, problems, raw_settings }
+    Found { id: listing.id.clone(), root: listing.root.clone(), dir: dir.into(), job, problems, raw_settings }
 }
 
 fn job(

@@ -13,7 +13,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     decide::{admit::Refusal, zone::Zone},
-    host::view::{LiveLog, View},
+    host::{
+        turns::Turns,
+        view::{LiveLog, View},
+    },
     model::{
         config::Config,
         id::{JobId, JobKind, JobName, RunId},
@@ -117,6 +120,13 @@ pub enum Command {
         /// The answer.
         reply: Reply<()>,
     },
+    /// Answer when nothing of a job whose folder was deleted is left; let none of its name begin until it is forgotten.
+    LetGo {
+        /// Which.
+        job: JobId,
+        /// The answer.
+        reply: Reply<()>,
+    },
     /// Forget what was asked of a job, which was deleted.
     Forget {
         /// Which.
@@ -163,6 +173,7 @@ impl Command {
             | Self::Stop { reply, .. }
             | Self::Restart { reply, .. }
             | Self::Cancel { reply, .. }
+            | Self::LetGo { reply, .. }
             | Self::Forget { reply, .. }
             | Self::Ping { reply }
             | Self::Refresh { reply, .. } => drop(reply.send(Err(error()))),
@@ -227,6 +238,7 @@ struct Shared {
     layout: Layout,
     clock: Clock,
     zone: Zone,
+    turns: Turns,
 }
 
 impl HostHandle {
@@ -240,7 +252,8 @@ impl HostHandle {
         clock: Clock,
         zone: Zone,
     ) -> Self {
-        Self { shared: Arc::new(Shared { commands, view, config, layout, clock, zone }) }
+        let turns = Turns::default();
+        Self { shared: Arc::new(Shared { commands, view, config, layout, clock, zone, turns }) }
     }
 
     /// Makes a handle for tests of what stands on it.
@@ -268,6 +281,11 @@ impl HostHandle {
     /// Reads the wall clock, for answers that show how long something takes already.
     pub fn now(&self) -> Wall {
         self.shared.clock.now().wall
+    }
+
+    /// Returns whose turn it is to change the folders of jobs.
+    pub(super) fn turns(&self) -> &Turns {
+        &self.shared.turns
     }
 
     /// Finds a job without regard to case (spec/kudu-webjobs 1.3); the exact name first.
@@ -325,6 +343,14 @@ impl HostHandle {
     /// When no such run is on its way.
     pub async fn cancel(&self, job: JobId, run: RunId, who: String) -> Result<(), CommandError> {
         self.ask(|reply| Command::Cancel { job, run, who, reply }).await
+    }
+
+    /// Waits until nothing of a job whose folder was deleted is left. None of its name begins until it is forgotten.
+    ///
+    /// # Errors
+    /// When its folder came back before its end was noticed.
+    pub async fn let_go(&self, job: JobId) -> Result<(), CommandError> {
+        self.ask(|reply| Command::LetGo { job, reply }).await
     }
 
     /// Forgets what people asked of a job that was deleted, so that a new one of its name starts afresh.

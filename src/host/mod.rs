@@ -28,4 +28,5 @@ pub mod run;
 pub mod scanner;
 pub mod start;
 pub mod supervisor;
+pub mod turns;
 pub mod view;

@@ -3,6 +3,8 @@
 //! It alone knows which actors there are and what people asked of jobs beyond their folders. It never waits for a job:
 //! a job that takes long to stop is left to its actor, and a folder that comes back meanwhile waits for it.
 
+mod deleting;
+
 use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
 
 use tokio::{
@@ -50,6 +52,8 @@ pub struct Reconciler {
     leaving: JoinSet<JobId>,
     /// Their inboxes: an actor whose inbox is dropped takes it for the end of the host.
     left: BTreeMap<JobId, mpsc::Sender<JobMessage>>,
+    /// Jobs that are being deleted, with who waits until their actors have ended.
+    deleting: BTreeMap<JobId, Option<Reply<()>>>,
     is_first: bool,
     started: Mono,
 }
@@ -97,6 +101,7 @@ impl Reconciler {
             actors: BTreeMap::new(),
             leaving: JoinSet::new(),
             left: BTreeMap::new(),
+            deleting: BTreeMap::new(),
             is_first: true,
             started: machine.now().mono,
         }
@@ -126,10 +131,7 @@ impl Reconciler {
             match heard {
                 Heard::Command(Some(command)) => self.command(command).await,
                 Heard::Round(Some(round)) => self.round(round).await,
-                Heard::Left(id) => {
-                    self.left.remove(&id);
-                    self.carry_out(Vec::new()).await;
-                }
+                Heard::Left(id) => self.has_left(&id).await,
                 Heard::Overrides => self.heed_overrides().await,
                 Heard::Stop | Heard::Command(None) | Heard::Round(None) => break,
             }
@@ -250,7 +252,7 @@ impl Reconciler {
 
     fn add(&mut self, found: Arc<Found>) {
         let id = found.id.clone();
-        if self.left.contains_key(&id) {
+        if self.left.contains_key(&id) || self.deleting.contains_key(&id) {
             return;
         }
         for problem in &found.problems {
@@ -301,11 +303,8 @@ impl Reconciler {
             }
             Command::Start { job, who, reply } => self.start(job, who, reply).await,
             Command::Stop { job, who, reply } => self.stop_job(job, who, reply).await,
-            Command::Forget { job, reply } => {
-                let done = self.overrides.start(&job).map_err(|error| CommandError::Failed(format!("{error:#}")));
-                // Whoever no longer waits for an answer gets none.
-                let _ = reply.send(done);
-            }
+            Command::LetGo { job, reply } => self.let_go(job, reply),
+            Command::Forget { job, reply } => self.forget(&job, reply).await,
             // Whoever no longer waits for an answer gets none.
             Command::Ping { reply } => drop(reply.send(Ok(()))),
             Command::Refresh { job, reply } => {

@@ -372,6 +372,7 @@ impl Supervisor {
         publish::instance_status(&self.machine, &self.id, status.state);
         let view = JobView {
             found: Arc::clone(&self.found),
+            job: self.job.clone(),
             status,
             latest: active.last().cloned().or_else(|| self.latest.clone()),
             copies,

@@ -14,7 +14,7 @@ use crate::{
     model::{
         event::{EventId, News},
         id::{JobId, JobKind, RunId},
-        job::Found,
+        job::{Found, Job},
         run::RunRecord,
         status::Status,
         time::Wall,
@@ -27,6 +27,8 @@ use crate::{
 pub struct JobView {
     /// Its folder as last read, problems included.
     pub found: Arc<Found>,
+    /// What runs: the last content without a defect, which may be older than what was found.
+    pub job: Option<Arc<Job>>,
     /// The whole job's state.
     pub status: Status,
     /// A continuous job's copies on this host; one, unless its settings ask for more. Empty for a triggered job.

@@ -142,6 +142,8 @@ pub struct Found {
     pub id: JobId,
     /// Its folder, absolute.
     pub root: PathBuf,
+    /// The folder in which its script is looked for, relative to `root`, whatever is wrong with it; empty for `root`.
+    pub dir: PathBuf,
     /// The job, when it can run.
     pub job: Option<Arc<Job>>,
     /// What is wrong with it, the worst first.

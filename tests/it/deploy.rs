@@ -7,7 +7,10 @@ use std::{
 
 use zip::{ZipWriter, write::SimpleFileOptions};
 
-use crate::world::{Answer, Host, Root, eventually, is_alive, pid_in, processes_of};
+use crate::{
+    ask::until_problem,
+    world::{Answer, Host, Root, eventually, is_alive, pid_in, processes_of},
+};
 
 const ZIP: (&str, &str) = ("Content-Type", "application/zip");
 const NAMED: (&str, &str) = ("Content-Disposition", "attachment; filename=job.zip");
@@ -266,4 +269,20 @@ fn a_stopped_job_stays_stopped_over_a_put() {
     assert_eq!(answer.json()["status"], "Stopped");
     assert_eq!(host.post("/api/continuouswebjobs/web/start").status, 200);
     eventually("the new one", || root.job_log("web").contains("this is two").then_some(()));
+}
+
+#[test]
+fn settings_go_to_the_script_although_those_that_are_there_are_bad() {
+    let root = Root::new();
+    let script = "#!/bin/sh\necho fine\n";
+    root.job("triggered/deep", &[("in/run.sh", script), ("in/settings.job", r#"{"timeout": "long"}"#)]);
+    let host = root.host();
+    until_problem(&host, "triggered/deep", "wrong_type");
+    let answer = host.send("PUT", "/api/triggeredwebjobs/deep/settings", &[], br#"{"timeout": 50}"#);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let job = host.job("triggered/deep");
+    assert_eq!((&job["run_command"], &job["state"]), (&"in/run.sh".into(), &"idle".into()), "{job}");
+    assert!(!root.path("jobs/triggered/deep/settings.job").exists());
+    let run = host.run("deep");
+    assert_eq!(host.until_ended("triggered/deep", &run)["outcome"], "succeeded");
 }

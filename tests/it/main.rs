@@ -21,6 +21,7 @@ mod login;
 mod logs;
 mod own_api;
 mod promises;
+mod put;
 mod schedules;
 mod stream;
 mod trees;

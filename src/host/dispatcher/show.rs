@@ -18,6 +18,7 @@ impl Dispatcher {
         let active: Vec<_> = bodies.chain(self.waiting.values()).map(|record| Arc::new(record.clone())).collect();
         let view = JobView {
             found: Arc::clone(&self.found),
+            job: self.job.clone(),
             status: self.status(),
             copies: Vec::new(),
             latest: active.last().cloned().or_else(|| self.latest.clone()),

@@ -54,12 +54,14 @@ fn view(id: &JobId, state: StateWord) -> Arc<JobView> {
     let found = Found {
         id: id.clone(),
         root: "/jobs".into(),
+        dir: std::path::PathBuf::new(),
         job: None,
         problems: Vec::new(),
         raw_settings: serde_json::Map::new(),
     };
     Arc::new(JobView {
         found: Arc::new(found),
+        job: None,
         status: Status { state, reason: None, since: wall(0), until: None },
         copies: Vec::new(),
         active: Vec::new(),
