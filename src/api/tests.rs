@@ -128,6 +128,7 @@ async fn answer_commands(mut inbox: mpsc::Receiver<Command>) {
             | Command::Restart { reply, .. }
             | Command::Cancel { reply, .. }
             | Command::Forget { reply, .. }
+            | Command::Heed { reply }
             | Command::Refresh { reply, .. } => drop(reply.send(Ok(()))),
         }
     }

@@ -3,6 +3,8 @@
 //! It alone knows which actors there are and what people asked of jobs beyond their folders. It never waits for a job:
 //! a job that takes long to stop is left to its actor, and a folder that comes back meanwhile waits for it.
 
+mod heed;
+
 use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
 
 use tokio::{
@@ -181,6 +183,9 @@ impl Reconciler {
     async fn round(&mut self, round: Round) {
         self.desired = round.desired;
         self.heed_overrides().await;
+        if self.machine.settings.refresh() {
+            self.heed_settings(None).await;
+        }
         self.carry_out(round.replies).await;
         if std::mem::take(&mut self.is_first) {
             self.ready.send_replace(true);
@@ -306,6 +311,7 @@ impl Reconciler {
                 // Whoever no longer waits for an answer gets none.
                 let _ = reply.send(done);
             }
+            Command::Heed { reply } => self.heed_settings(Some(reply)).await,
             Command::Refresh { job, reply } => {
                 let scan = self.machine.scan.clone();
                 // Not awaited here: the scanner may be waiting for this actor to take its last round.

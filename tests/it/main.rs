@@ -20,6 +20,7 @@ mod logs;
 mod own_api;
 mod promises;
 mod schedules;
+mod settings;
 mod stream;
 mod trees;
 mod triggered;
