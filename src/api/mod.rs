@@ -8,6 +8,7 @@
 //! anything about jobs, and no state of a job is read from disk. Nobody is served without credentials.
 
 mod answer;
+mod app_settings;
 mod arm;
 mod etag;
 mod health;
@@ -21,6 +22,7 @@ mod query;
 #[cfg(test)]
 mod sample;
 mod server;
+mod site;
 mod uploads;
 mod v1;
 mod vfs;
@@ -100,6 +102,7 @@ pub fn service(api: Api) -> MapRequest<Router, fn(Request) -> Request> {
 fn router(api: Api) -> Router {
     let routes = Router::new().merge(kudu::routes()).merge(v1::routes()).merge(vfs::routes());
     let routes = routes.merge(health::routes()).merge(arm::routes());
+    let routes = routes.merge(app_settings::routes()).merge(site::routes());
     routes
         .fallback(answer::no_route)
         .method_not_allowed_fallback(answer::no_route)

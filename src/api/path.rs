@@ -42,6 +42,8 @@ pub fn canonical(path: &str) -> String {
         ["api", "vfs", ..] => files(path, &segments[2..]),
         ["vfs", ..] => files(path, &segments[1..]),
         ["api", "v1", ..] => own(&segments[2..], &words[2..]),
+        ["api", site, ..] if is_of_site(site) || site == "logs" => of_site(&segments[1..], &words[1..]),
+        [site, ..] if is_of_site(site) => of_site(&segments, &words),
         ["jobs"] | ["api", "jobs" | "webjobs"] => "/api/jobs".to_owned(),
         ["api", "triggeredwebjobsswagger" | "triggeredjobsswagger"] => "/api/swagger/triggered".to_owned(),
         ["api", "processes", ..] => format!("/{}", words.join("/")),
@@ -101,6 +103,17 @@ fn mixed(segments: &[&str], words: &[&str], is_word: impl Fn(usize) -> bool) -> 
     pairs.flat_map(|(at, (segment, word))| ["/", if is_word(at) { word } else { segment }]).collect()
 }
 
+/// A route of the site beside its jobs: `settings/{key}`, `hooks/{id}`, `hooks/publish/{event}`, `logs/recent`, ….
+fn of_site(segments: &[&str], words: &[&str]) -> String {
+    let is_word =
+        |at| at == 0 || (at == 1 && (words[0] != "settings" && (words[0] != "hooks" || words[1] == "publish")));
+    format!("/api{}", mixed(segments, words, is_word))
+}
+
+fn is_of_site(word: &str) -> bool {
+    matches!(word, "settings" | "hooks" | "environment" | "command" | "diagnostics")
+}
+
 fn of_kind(word: &str) -> Option<JobKind> {
     word.parse().ok()
 }
@@ -155,6 +168,14 @@ mod tests {
             (&["/API/v1/REFRESH"], "/api/v1/refresh"),
             (&["/api/triggeredwebjobsswagger", "/API/TriggeredJobsSwagger/"], "/api/swagger/triggered"),
             (&["/api/Processes/0/", "/api/processes/0"], "/api/processes/0"),
+            (&["/Settings", "/api//SETTINGS/"], "/api/settings"),
+            (&["/settings/MyKey", "/api/Settings/MyKey/"], "/api/settings/MyKey"),
+            (&["/Hooks/635123", "/API/hooks//635123"], "/api/hooks/635123"),
+            (&["/hooks/PUBLISH/MyEvent", "/api/Hooks/publish/MyEvent/"], "/api/hooks/publish/MyEvent"),
+            (&["/environment", "/API/Environment"], "/api/environment"),
+            (&["/Command"], "/api/command"),
+            (&["/diagnostics/Settings", "/api/Diagnostics/settings"], "/api/diagnostics/settings"),
+            (&["/API/Logs/Recent/"], "/api/logs/recent"),
         ] {
             for spelling in spellings {
                 assert_eq!(canonical(spelling), path, "{spelling}");
@@ -198,6 +219,7 @@ mod tests {
             ("/jobs/nightly", "/jobs/nightly"),
             ("/api/nightlywebjobs/x", "/api/nightlywebjobs/x"),
             ("/api/webjobs/x/", "/api/webjobs/x"),
+            ("/logs/recent", "/logs/recent"),
             ("/api%2Fwebjobs", "/api%2Fwebjobs"),
             ("/%ff/x", "/%ff/x"),
         ] {

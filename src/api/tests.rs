@@ -138,6 +138,7 @@ async fn answer_commands(mut inbox: mpsc::Receiver<Command>) {
             | Command::LetGo { reply, .. }
             | Command::Forget { reply, .. }
             | Command::Ping { reply }
+            | Command::Heed { reply }
             | Command::Refresh { reply, .. } => drop(reply.send(Ok(()))),
         }
     }

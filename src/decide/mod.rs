@@ -31,6 +31,7 @@
 
 pub mod admit;
 pub mod agenda;
+pub mod app_settings;
 pub mod catchup;
 pub mod config;
 pub mod discover;

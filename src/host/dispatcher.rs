@@ -80,6 +80,13 @@ enum Heard {
     Occurrence,
 }
 
+/// Whether it counts that the host's settings let nothing start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HostStopped {
+    Heeded,
+    Unheeded,
+}
+
 impl Dispatcher {
     /// Starts the actor; it ends by `JobMessage::End` when nothing of its job runs any more. `trigger` tells why it is
     /// there: a job may ask for a run at the host's start.
@@ -260,7 +267,9 @@ impl Dispatcher {
         let Some(job) = self.job.clone() else { return };
         self.plan();
         self.keeper.prune(&job);
-        if let Some(reason) = self.barred().filter(|_| !self.dispatch.is_idle()) {
+        // That the host's settings let nothing start ends nothing: a run on its way may finish.
+        let ending = self.barred_unless(HostStopped::Unheeded).filter(|_| !self.dispatch.is_idle());
+        if let Some(reason) = ending {
             info!(job = %self.id, why = %reason, "stopping a job's runs");
             drop(self.step(Event::StopAll(reason)));
         }
@@ -275,19 +284,23 @@ impl Dispatcher {
     }
 
     fn barred(&self) -> Option<StopReason> {
+        self.barred_unless(HostStopped::Heeded)
+    }
+
+    fn barred_unless(&self, host_stopped: HostStopped) -> Option<StopReason> {
         if self.ending.is_some() {
             return Some(StopReason::HostStopping);
         }
         let standing = Standing {
             stopped_by: self.stopped_by.as_deref(),
-            host_stopped: self.machine.config.kudu.stopped,
+            host_stopped: host_stopped == HostStopped::Heeded && self.machine.engine().kudu.stopped,
             removed: false,
         };
         wanted::barred(self.job.as_ref()?, standing)
     }
 
     fn schedule_barred(&self) -> Option<String> {
-        if self.machine.config.kudu.disable_schedule {
+        if self.machine.engine().kudu.disable_schedule {
             return Some("schedules are off by WEBJOBS_DISABLE_SCHEDULE of the host".to_owned());
         }
         self.barred().map(|reason| reason.to_string())

@@ -3,17 +3,23 @@
 //! Whoever holds a handle may ask; the actors answer. Records and logs are read through `store`, on a thread that may
 //! wait for the disk, never on the actors.
 
+mod app_settings;
+mod change;
 mod health;
 pub mod processes;
 mod read;
+mod site;
 
 use std::{path::PathBuf, sync::Arc};
 
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::change::ChangeError;
+
 use crate::{
-    decide::{admit::Refusal, zone::Zone},
+    decide::admit::Refusal,
     host::{
+        app_settings::AppSettings,
         turns::Turns,
         view::{LiveLog, View},
     },
@@ -139,6 +145,11 @@ pub enum Command {
         /// The answer.
         reply: Reply<()>,
     },
+    /// Let every job's actor take over what holds for all jobs now, and answer when all have.
+    Heed {
+        /// The answer.
+        reply: Reply<()>,
+    },
     /// Read a job's folder now, and answer when what was read has been told to its supervisor.
     Refresh {
         /// Which; every folder when `None`.
@@ -176,6 +187,7 @@ impl Command {
             | Self::LetGo { reply, .. }
             | Self::Forget { reply, .. }
             | Self::Ping { reply }
+            | Self::Heed { reply }
             | Self::Refresh { reply, .. } => drop(reply.send(Err(error()))),
         }
     }
@@ -237,30 +249,35 @@ struct Shared {
     config: Arc<Config>,
     layout: Layout,
     clock: Clock,
-    zone: Zone,
+    settings: Arc<AppSettings>,
     turns: Turns,
 }
 
 impl HostHandle {
-    /// Makes the handle of a host that hears `commands` and publishes to `view`. `zone` is that of schedules which name
-    /// none.
+    /// Makes the handle of a host that hears `commands` and publishes to `view`.
     pub fn new(
         commands: mpsc::Sender<Command>,
         view: Arc<View>,
         config: Arc<Config>,
         layout: Layout,
         clock: Clock,
-        zone: Zone,
+        settings: Arc<AppSettings>,
     ) -> Self {
         let turns = Turns::default();
-        Self { shared: Arc::new(Shared { commands, view, config, layout, clock, zone, turns }) }
+        Self { shared: Arc::new(Shared { commands, view, config, layout, clock, settings, turns }) }
     }
 
     /// Makes a handle for tests of what stands on it.
     #[cfg(test)]
     pub fn for_tests(commands: mpsc::Sender<Command>, view: Arc<View>, config: Arc<Config>, layout: Layout) -> Self {
-        let zone = Zone::parse("UTC").expect("a name of a zone");
-        Self::new(commands, view, config, layout, Clock::start(), zone)
+        let settings = AppSettings::open(
+            &layout,
+            config.kudu.clone(),
+            crate::decide::zone::Zone::utc(),
+            &std::collections::BTreeMap::new(),
+        );
+        let settings = Arc::new(settings.expect("app settings"));
+        Self::new(commands, view, config, layout, Clock::start(), settings)
     }
 
     /// Returns what every job is doing.

@@ -13,8 +13,13 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use crate::{
-    decide::{life::LifePolicy, zone::Zone},
-    host::{neighbours::Neighbours, scanner::ScanRequest, view::View},
+    decide::life::LifePolicy,
+    host::{
+        app_settings::{AppSettings, Engine},
+        neighbours::Neighbours,
+        scanner::ScanRequest,
+        view::View,
+    },
     model::{
         config::Config,
         event::News,
@@ -62,8 +67,8 @@ pub struct Machine {
     pub view: Arc<View>,
     /// The environment that jobs inherit.
     pub environment: Vec<(OsString, OsString)>,
-    /// The zone of schedules that name none.
-    pub zone: Zone,
+    /// Kudu's app settings, and what holds for all jobs by them.
+    pub settings: Arc<AppSettings>,
     /// How lines of logs begin.
     pub style: LineStyle,
     /// When the host began.
@@ -76,6 +81,11 @@ impl Machine {
     /// Reads both clocks.
     pub fn now(&self) -> Now {
         self.clock.now()
+    }
+
+    /// Returns what holds for all jobs now.
+    pub fn engine(&self) -> Arc<Engine> {
+        self.settings.engine()
     }
 
     /// Tells whoever follows the host of something that happened now.
@@ -116,7 +126,7 @@ impl Machine {
         let settings = &job.settings;
         let host_idle = match job.id.kind {
             JobKind::Continuous => None,
-            JobKind::Triggered => self.config.kudu.idle_timeout,
+            JobKind::Triggered => self.engine().kudu.idle_timeout,
         };
         LifePolicy {
             grace: job.grace(),

@@ -4,6 +4,7 @@
 //! a job that takes long to stop is left to its actor, and a folder that comes back meanwhile waits for it.
 
 mod deleting;
+mod heed;
 
 use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
 
@@ -182,6 +183,9 @@ impl Reconciler {
     async fn round(&mut self, round: Round) {
         self.desired = round.desired;
         self.heed_overrides().await;
+        if self.machine.settings.refresh() {
+            self.heed_settings(None).await;
+        }
         self.carry_out(round.replies).await;
         if std::mem::take(&mut self.is_first) {
             self.machine.view.publish_ready();
@@ -305,6 +309,7 @@ impl Reconciler {
             Command::Stop { job, who, reply } => self.stop_job(job, who, reply).await,
             Command::LetGo { job, reply } => self.let_go(job, reply),
             Command::Forget { job, reply } => self.forget(&job, reply).await,
+            Command::Heed { reply } => self.heed_settings(Some(reply)).await,
             // Whoever no longer waits for an answer gets none.
             Command::Ping { reply } => drop(reply.send(Ok(()))),
             Command::Refresh { job, reply } => {

@@ -16,6 +16,7 @@ use tracing::{debug, info, warn};
 use crate::{
     decide::zone::Zone,
     host::{
+        app_settings::{self, AppSettings},
         handle::{COMMANDS_MAX, HostHandle},
         instances,
         machine::Machine,
@@ -120,6 +121,7 @@ impl Host {
             Overrides::open(machine.layout.overrides()).map_err(failed("read what people asked of jobs"))?;
         let rounds = Scanner::spawn(&machine, requested).map_err(failed("watch the job folders"))?;
         let (commands, commanded) = mpsc::channel(COMMANDS_MAX);
+        tokio::spawn(app_settings::follow(Arc::clone(&machine.settings), commands.clone()));
         let (stop, stopping) = watch::channel(Stopping::No);
         let reconciler = Reconciler::new(&machine, overrides).live(commanded, rounds, stopping);
         let reconciler = tokio::spawn(reconciler);
@@ -219,7 +221,14 @@ async fn take_lock(layout: &Layout) -> Result<FileLock, StartError> {
 
 fn handle(commands: mpsc::Sender<crate::host::handle::Command>, machine: &Machine) -> HostHandle {
     let (view, config) = (Arc::clone(&machine.view), Arc::clone(&machine.config));
-    HostHandle::new(commands, view, config, machine.layout.clone(), machine.clock.clone(), machine.zone.clone())
+    HostHandle::new(
+        commands,
+        view,
+        config,
+        machine.layout.clone(),
+        machine.clock.clone(),
+        Arc::clone(&machine.settings),
+    )
 }
 
 /// Opens the place for cgroups where one can be had.
@@ -249,6 +258,10 @@ fn machine(
         Spawner::start(clock.clone(), cgroups.clone()).map_err(failed("start the threads that start processes"))?;
     let copies = WorkCopies::open(&config.temp).map_err(failed("open the folder for working copies"))?;
     let (open_runs, open) = OpenRuns::open(layout.open_runs()).map_err(failed("open the journal of runs"))?;
+    let variables =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let settings = AppSettings::open(&layout, config.kudu.clone(), zone, &variables.collect())
+        .map_err(failed("read the app settings"))?;
     let style = LineStyle { instance: layout.instance().short().into(), format: config.timestamps };
     let machine = Machine {
         layout,
@@ -261,8 +274,8 @@ fn machine(
         view: Arc::new(View::new(EventId::before_start(clock.now().wall))),
         began: clock.now().wall,
         clock,
-        environment: std::env::vars_os().collect(),
-        zone,
+        environment: settings.with_environment(std::env::vars_os().collect()),
+        settings: Arc::new(settings),
         style,
         open_runs: Mutex::new(open_runs),
         config,

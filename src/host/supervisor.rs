@@ -56,6 +56,8 @@ pub struct Supervisor {
     /// What runs, or would: the last content without a defect.
     job: Option<Arc<Job>>,
     stopped_by: Option<String>,
+    /// Whether the host's settings let nothing start, as it was told last.
+    host_stopped: bool,
     ending: Option<Ending>,
     copies: Vec<Copy>,
     lease: Option<FileLock>,
@@ -106,6 +108,7 @@ impl Supervisor {
             job: update.found.job.clone(),
             found: update.found,
             stopped_by: update.stopped.map(|stopped| stopped.by),
+            host_stopped: machine.engine().kudu.stopped,
             ending: None,
             copies: Vec::new(),
             lease: None,
@@ -242,6 +245,7 @@ impl Supervisor {
         let barred = self.barred();
         let before = self.job.clone();
         self.stopped_by = update.stopped.map(|stopped| stopped.by);
+        self.host_stopped = self.machine.engine().kudu.stopped;
         self.found = update.found;
         self.job = reconcile::valid(before.as_ref(), &self.found);
         let Some(job) = self.job.clone() else { return };
@@ -287,7 +291,7 @@ impl Supervisor {
         let job = self.job.as_ref()?;
         let standing = Standing {
             stopped_by: self.stopped_by.as_deref(),
-            host_stopped: self.machine.config.kudu.stopped,
+            host_stopped: self.host_stopped,
             removed: self.ending == Some(Ending::Removed),
         };
         wanted::barred(job, standing)

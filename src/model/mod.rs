@@ -18,3 +18,4 @@ pub mod settings;
 pub mod status;
 pub mod stop;
 pub mod time;
+pub mod trace;

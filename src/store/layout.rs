@@ -122,6 +122,16 @@ impl Layout {
         self.own().join("overrides.json")
     }
 
+    /// Returns the file with the app settings that were written.
+    pub fn app_settings(&self) -> PathBuf {
+        self.own().join("settings.json")
+    }
+
+    /// Returns the lock under which it is written.
+    pub fn app_settings_lock(&self) -> PathBuf {
+        self.own().join("settings.lock")
+    }
+
     /// Returns the folder of all instances.
     pub fn hosts(&self) -> PathBuf {
         self.own().join("hosts")

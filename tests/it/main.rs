@@ -23,6 +23,7 @@ mod own_api;
 mod promises;
 mod put;
 mod schedules;
+mod settings;
 mod stream;
 mod trees;
 mod triggered;

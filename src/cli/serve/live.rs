@@ -15,13 +15,14 @@ use tokio::{
     task::{JoinError, JoinHandle},
 };
 use tracing::{error, info, warn};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::{
     api,
     cli::{
         FINE,
         error::{CliError, Exit, Outcome, say},
+        serve::recent::Recent,
     },
     decide::zone::Zone,
     host::{
@@ -43,9 +44,10 @@ const THREADS: usize = 2;
 pub fn trace() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,notify=warn,mio=warn"));
     let colours = io::IsTerminal::is_terminal(&io::stderr()) && std::env::var_os("NO_COLOR").is_none();
-    let trace = tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(filter).with_ansi(colours);
+    let printed = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(colours).with_target(false);
+    let trace = tracing_subscriber::registry().with(filter).with(printed).with(Recent::new());
     // A program that embeds the library has set up its own.
-    let _ = trace.with_target(false).try_init();
+    let _ = trace.try_init();
 }
 
 /// Runs a host until it is told to stop.

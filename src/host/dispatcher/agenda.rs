@@ -61,7 +61,7 @@ impl Agenda {
 
     /// Takes over a job's schedules. Those that it had before go on where they are.
     pub fn plan(&mut self, machine: &Machine, job: &Job, barred: Option<String>) {
-        let planned = self.plan.plan(job, &machine.zone, machine.now().wall, barred);
+        let planned = self.plan.plan(job, &machine.engine().zone, machine.now().wall, barred);
         if self.plan.has_schedules() && self.log.is_none() {
             let dir = machine.layout.job(&job.id);
             let policy = log_policy(&job.settings.log);

@@ -245,8 +245,9 @@ impl Task {
             port: self.port,
             web_root: None,
         };
-        let config = &self.machine.config.env;
-        Ok(env::compose(&self.machine.environment, config, &from_file, &self.job.settings.env, &facts))
+        let mut config = self.machine.config.env.clone();
+        config.extend(self.machine.engine().written.clone());
+        Ok(env::compose(&self.machine.environment, &config, &from_file, &self.job.settings.env, &facts))
     }
 }
 
