@@ -26,7 +26,7 @@ use super::{
     job_path::{JobPath, KindPath, Who},
     links::Links,
     query::Params,
-    uploads::{self, UploadError},
+    uploads,
 };
 use crate::{
     host::{
@@ -120,7 +120,7 @@ async fn put(
     };
     let uploaded = match uploads::receive(api.handle.layout(), body, UPLOAD_BYTES_MAX).await {
         Ok(uploaded) => uploaded,
-        Err(error) => return answer::text(upload_status(&error), error.to_string()),
+        Err(error) => return answer::text(uploads::status(&error), error.to_string()),
     };
     let file = uploaded.path().to_owned();
     let upload = match upload::is_zip(&headers) {
@@ -134,14 +134,6 @@ async fn put(
     match api.handle.view().job(&job) {
         Some(job) => answer::json(StatusCode::OK, &show_one(api, frame, job).await),
         None => answer::text(StatusCode::INTERNAL_SERVER_ERROR, format!("job `{job}` went while it was read")),
-    }
-}
-
-fn upload_status(error: &UploadError) -> StatusCode {
-    match error {
-        UploadError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-        UploadError::Cut(_) => StatusCode::BAD_REQUEST,
-        UploadError::Disk(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

@@ -23,3 +23,4 @@ mod schedules;
 mod stream;
 mod trees;
 mod triggered;
+mod vfs;
