@@ -23,6 +23,7 @@ mod uploads;
 mod v1;
 mod vfs;
 pub mod wire;
+mod zip;
 
 use std::{panic, sync::Arc, time::Duration};
 
@@ -96,7 +97,7 @@ pub fn service(api: Api) -> MapRequest<Router, fn(Request) -> Request> {
 }
 
 fn router(api: Api) -> Router {
-    let routes = Router::new().merge(kudu::routes()).merge(v1::routes()).merge(vfs::routes());
+    let routes = Router::new().merge(kudu::routes()).merge(v1::routes()).merge(vfs::routes()).merge(zip::routes());
     routes
         .fallback(answer::no_route)
         .method_not_allowed_fallback(answer::no_route)

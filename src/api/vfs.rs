@@ -32,10 +32,11 @@ pub fn routes() -> Router<Api> {
 }
 
 /// What a request names.
-struct Named {
-    parts: Vec<String>,
+pub struct Named {
+    /// The names on the way there, from HOME.
+    pub parts: Vec<String>,
     /// Its path ends with a slash.
-    is_folder: bool,
+    pub is_folder: bool,
 }
 
 impl Named {
@@ -44,7 +45,15 @@ impl Named {
     /// # Errors
     /// When a part of it is no name: then there is no such file, and this is where it would be.
     fn of(uri: &Uri, files: &Files) -> Result<Self, String> {
-        let raw = uri.path().strip_prefix(START).unwrap_or_default();
+        Self::below(START, uri, files)
+    }
+
+    /// Reads the part of a path after `start`.
+    ///
+    /// # Errors
+    /// As those of `of`.
+    pub fn below(start: &str, uri: &Uri, files: &Files) -> Result<Self, String> {
+        let raw = uri.path().strip_prefix(start).unwrap_or_default();
         let is_folder = raw.is_empty() || raw.ends_with('/');
         let no_name = || format!("{}/{raw}", files.place(&[]).display());
         parts::parts(raw).map(|parts| Self { parts, is_folder }).ok_or_else(no_name)
@@ -71,7 +80,7 @@ async fn read(State(api): State<Api>, sent: Extension<Sent>, links: Links, reque
 }
 
 /// Says that there is nothing at a place.
-fn missing(place: &str) -> Response {
+pub fn missing(place: &str) -> Response {
     answer::message(StatusCode::NOT_FOUND, &format!("'{place}' not found."))
 }
 

@@ -1,8 +1,7 @@
 //! The verbs of webjobd: pure functions over the nouns of `model`.
 //!
 //! What should happen is decided here, and only here; `os` and `store` do, `host` joins the two. A function takes all it
-//! needs as an argument, the time and the zone included, and answers with a value: every decision can be tested by feeding
-//! values. It never sees a clock, `os`, `store`, `host`, tokio or tracing.
+//! needs, the time and the zone included, as an argument. It never sees a clock, `os`, `store`, `host`, tokio, tracing.
 //!
 //! | Module | Question it answers |
 //! | --- | --- |

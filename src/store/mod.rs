@@ -12,3 +12,4 @@ pub mod open_runs;
 pub mod overrides;
 pub mod record;
 pub mod unzip;
+pub mod zipping;

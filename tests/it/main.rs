@@ -24,3 +24,4 @@ mod stream;
 mod trees;
 mod triggered;
 mod vfs;
+mod zips;

@@ -4,6 +4,8 @@
 //! A file that is sent lies beside everything until it is whole; then it takes its place by one rename. What stands there
 //! is looked at and replaced under one lock, so that of two clients that know the same version one is told of the other.
 
+mod pack;
+
 use std::{
     fs::{self, File},
     io,
@@ -12,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+pub use self::pack::MergeError;
 use super::HostHandle;
 use crate::{
     decide::files::{self, Area, Deed, Stands},

@@ -191,14 +191,8 @@ impl Folder {
 
     fn copy(&self, source: &Path, name: &str) -> io::Result<()> {
         let beside: PathBuf = temp_beside(Path::new(name));
-        let copied = system::create(&self.0, beside.as_os_str()).and_then(|mut file| {
-            let mut from = File::open(source)?;
-            let metadata = from.metadata()?;
-            io::copy(&mut from, &mut file)?;
-            file.set_permissions(metadata.permissions())?;
-            file.set_modified(metadata.modified()?)?;
-            system::rename(&self.0, beside.as_os_str(), OsStr::new(name))
-        });
+        let copied = self.copy_to(source, beside.as_os_str());
+        let copied = copied.and_then(|()| system::rename(&self.0, beside.as_os_str(), OsStr::new(name)));
         match copied {
             // What stays behind is removed by whoever made it.
             Ok(()) => fs::remove_file(source),
@@ -208,6 +202,17 @@ impl Folder {
                 Err(error)
             }
         }
+    }
+
+    fn copy_to(&self, source: &Path, beside: &OsStr) -> io::Result<()> {
+        if fs::symlink_metadata(source)?.is_symlink() {
+            return system::link(&self.0, &fs::read_link(source)?, beside);
+        }
+        let (mut from, mut file) = (File::open(source)?, system::create(&self.0, beside)?);
+        let metadata = from.metadata()?;
+        io::copy(&mut from, &mut file)?;
+        file.set_permissions(metadata.permissions())?;
+        file.set_modified(metadata.modified()?)
     }
 }
 

@@ -46,6 +46,10 @@ pub fn create(folder: &Handle, name: &OsStr) -> io::Result<File> {
     File::create_new(folder.join(one(name)?))
 }
 
+pub fn link(_folder: &Handle, _target: &Path, _name: &OsStr) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 pub fn names(folder: &Handle) -> io::Result<Vec<OsString>> {
     fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name())).collect()
 }

@@ -59,6 +59,10 @@ pub fn create(folder: &Handle, name: &OsStr) -> io::Result<File> {
     Ok(sys::openat(folder, one(name)?, flags, Mode::from_raw_mode(0o600))?.into())
 }
 
+pub fn link(folder: &Handle, target: &Path, name: &OsStr) -> io::Result<()> {
+    Ok(sys::symlinkat(target, folder, one(name)?)?)
+}
+
 pub fn names(folder: &Handle) -> io::Result<Vec<OsString>> {
     let mut names = Vec::new();
     for entry in Dir::read_from(folder)? {
