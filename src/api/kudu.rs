@@ -30,7 +30,7 @@ use super::{
     job_path::{JobPath, KindPath, Who},
     links::Links,
     query::Params,
-    uploads::{self, UploadError},
+    uploads,
 };
 use crate::{
     host::{
@@ -149,7 +149,7 @@ async fn put(
     };
     let uploaded = match uploads::receive(api.handle.layout(), body, UPLOAD_BYTES_MAX).await {
         Ok(uploaded) => uploaded,
-        Err(error) => return answer::text(upload_status(&error), error.to_string()),
+        Err(error) => return answer::text(uploads::status(&error), error.to_string()),
     };
     let file = uploaded.path().to_owned();
     let upload = match upload::is_zip(&headers) {
@@ -186,14 +186,6 @@ async fn put_resource(api: Api, kind: JobKind, path: &JobPath, frame: Frame, bod
     match api.handle.view().job(&job) {
         Some(job) => answer_job(api, frame, job).await,
         None => answer::empty(StatusCode::NOT_FOUND),
-    }
-}
-
-fn upload_status(error: &UploadError) -> StatusCode {
-    match error {
-        UploadError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-        UploadError::Cut(_) => StatusCode::BAD_REQUEST,
-        UploadError::Disk(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

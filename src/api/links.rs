@@ -81,6 +81,11 @@ impl Links {
         format!("{}/api/processes/{pid}", self.base)
     }
 
+    /// Links to a path of this host, with its query.
+    pub fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
     /// Links to a path below the files.
     pub fn file(&self, path: &str) -> String {
         let parts: Vec<String> = path.split('/').map(escape).collect();

@@ -27,6 +27,7 @@ mod uploads;
 mod v1;
 mod vfs;
 pub mod wire;
+mod zip;
 
 use std::{panic, sync::Arc, time::Duration};
 
@@ -100,7 +101,7 @@ pub fn service(api: Api) -> MapRequest<Router, fn(Request) -> Request> {
 }
 
 fn router(api: Api) -> Router {
-    let routes = Router::new().merge(kudu::routes()).merge(v1::routes()).merge(vfs::routes());
+    let routes = Router::new().merge(kudu::routes()).merge(v1::routes()).merge(vfs::routes()).merge(zip::routes());
     let routes = routes.merge(health::routes()).merge(arm::routes());
     let routes = routes.merge(app_settings::routes()).merge(site::routes());
     routes

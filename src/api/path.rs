@@ -39,8 +39,11 @@ pub fn canonical(path: &str) -> String {
         return managed(path, n_scope, &segments, &words);
     }
     match words[..] {
-        ["api", "vfs", ..] => files(path, &segments[2..]),
-        ["vfs", ..] => files(path, &segments[1..]),
+        ["api", tree @ ("vfs" | "zip" | "logstream"), ..] => files(tree, path, &segments[2..]),
+        [tree @ ("vfs" | "zip" | "logstream"), ..] => files(tree, path, &segments[1..]),
+        ["api", one @ ("zipdeploy" | "publish")] | [one @ ("zipdeploy" | "publish")] => format!("/api/{one}"),
+        ["api", "deployments", ..] => format!("/api/{}", words[1..].join("/")),
+        ["deployments", ..] => format!("/api/{}", words.join("/")),
         ["api", "v1", ..] => own(&segments[2..], &words[2..]),
         ["api", site, ..] if is_of_site(site) || site == "logs" => of_site(&segments[1..], &words[1..]),
         [site, ..] if is_of_site(site) => of_site(&segments, &words),
@@ -93,9 +96,9 @@ fn own(segments: &[&str], words: &[&str]) -> String {
 }
 
 /// A path of files keeps its letters, and the slash at its end, which says that a folder is meant.
-fn files(path: &str, segments: &[&str]) -> String {
+fn files(tree: &str, path: &str, segments: &[&str]) -> String {
     let end = if path.ends_with('/') && !segments.is_empty() { "/" } else { "" };
-    format!("/api/vfs/{}{end}", segments.join("/"))
+    format!("/api/{tree}/{}{end}", segments.join("/"))
 }
 
 fn mixed(segments: &[&str], words: &[&str], is_word: impl Fn(usize) -> bool) -> String {
@@ -164,6 +167,12 @@ mod tests {
             (&["/vfs", "/api/vfs", "/VFS/", "/api//vfs//"], "/api/vfs/"),
             (&["/vfs/Data/jobs/", "/API/VFS//Data//jobs/"], "/api/vfs/Data/jobs/"),
             (&["/vfs/data/Job%2Flog.txt"], "/api/vfs/data/Job%2Flog.txt"),
+            (&["/zip/Site/x/", "/API/Zip//Site/x/"], "/api/zip/Site/x/"),
+            (&["/LogStream", "/api/logstream/"], "/api/logstream/"),
+            (&["/ZipDeploy/", "/api/zipdeploy"], "/api/zipdeploy"),
+            (&["/Publish", "/API/publish/"], "/api/publish"),
+            (&["/deployments/", "/api/Deployments"], "/api/deployments"),
+            (&["/Deployments/LATEST/Log/0", "/api/deployments/latest/log/0/"], "/api/deployments/latest/log/0"),
             (&["/API/V1/Jobs/Triggered/Report/Runs/7/Cancel/"], "/api/v1/jobs/triggered/Report/runs/7/cancel"),
             (&["/API/v1/REFRESH"], "/api/v1/refresh"),
             (&["/api/triggeredwebjobsswagger", "/API/TriggeredJobsSwagger/"], "/api/swagger/triggered"),

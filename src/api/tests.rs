@@ -291,7 +291,7 @@ async fn files_are_served_whole_and_in_part() {
 async fn folders_are_listed_and_slashes_are_put_right() {
     let site = Site::new();
     for (path, location) in [
-        ("/vfs/data", "http://site:80/api/vfs/data/"),
+        ("/vfs/data", "http://site:80/vfs/data/"),
         (
             "/api/vfs/data/jobs/continuous/worker/job_log.txt/",
             "http://site:80/api/vfs/data/jobs/continuous/worker/job_log.txt",

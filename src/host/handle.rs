@@ -5,6 +5,7 @@
 
 mod app_settings;
 mod change;
+pub mod files;
 mod health;
 pub mod processes;
 mod read;

@@ -209,6 +209,7 @@ fn prepare(config: &Config, layout: &Layout) -> Result<(), StartError> {
         }
         file::create_folders(&layout.kind(kind)).map_err(failed("make the data folder"))?;
     }
+    file::create_folders(&layout.application_log()).map_err(failed("make the data folder"))?;
     file::create_folders(&layout.host()).map_err(failed("make the data folder"))
 }
 

@@ -3,6 +3,7 @@
 //! ```text
 //! data/jobs/continuous/{job}/job_log.txt           data/jobs/triggered/{job}/job_scheduler.log
 //! data/jobs/continuous/{job}/runs/{run}/status     data/jobs/triggered/{job}/{run}/status, output_log.txt
+//! data/LogFiles/Application/{instance}.log
 //! data/webjobd/credentials, overrides.json         data/webjobd/hosts/{instance}/lock, mending.lock, host.json, open_runs
 //! ```
 
@@ -105,6 +106,16 @@ impl Layout {
     /// Returns the lock under which that journal is written.
     pub fn occurrences_lock(&self, job: &JobId) -> PathBuf {
         self.job(job).join("occurrences.lock")
+    }
+
+    /// Returns the folder that Kudu's clients know as `LogFiles`.
+    pub fn log_files(&self) -> PathBuf {
+        self.data.join("LogFiles")
+    }
+
+    /// Returns the folder of the application log.
+    pub fn application_log(&self) -> PathBuf {
+        self.log_files().join("Application")
     }
 
     /// Returns webjobd's own folder.

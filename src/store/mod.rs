@@ -13,3 +13,4 @@ pub mod open_runs;
 pub mod overrides;
 pub mod record;
 pub mod unzip;
+pub mod zipping;

@@ -27,3 +27,5 @@ mod settings;
 mod stream;
 mod trees;
 mod triggered;
+mod vfs;
+mod zips;
