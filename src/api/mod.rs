@@ -8,6 +8,7 @@
 //! anything about jobs, and no state of a job is read from disk. Nobody is served without credentials.
 
 mod answer;
+mod doc;
 mod etag;
 mod job_path;
 mod kudu;
@@ -96,13 +97,14 @@ pub fn service(api: Api) -> MapRequest<Router, fn(Request) -> Request> {
 }
 
 fn router(api: Api) -> Router {
-    let routes = Router::new().merge(kudu::routes()).merge(v1::routes()).merge(vfs::routes());
+    let routes = Router::new().merge(kudu::routes()).merge(Router::from(v1::routes())).merge(vfs::routes());
     routes
         .fallback(answer::no_route)
-        .method_not_allowed_fallback(answer::no_route)
+        .method_not_allowed_fallback(answer::no_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE_MAX))
         .layer(middleware::from_fn_with_state(api.clone(), login::check))
+        .layer(middleware::from_fn(problem::assure::assure))
         .layer(middleware::from_fn(answer::dress))
         .with_state(api)
 }

@@ -17,3 +17,4 @@ pub mod settings;
 pub mod status;
 pub mod stop;
 pub mod time;
+pub mod wish;

@@ -12,12 +12,13 @@ use crate::model::{
 };
 
 /// Why a run began.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "by", rename_all = "snake_case")]
 pub enum Trigger {
     /// An occurrence of a schedule.
     Schedule {
         /// When it was due.
+        #[schema(value_type = String, format = DateTime)]
         due: Wall,
         /// The expression in normal form.
         expression: String,
@@ -27,6 +28,7 @@ pub enum Trigger {
     /// The moment of `run_at`.
     RunAt {
         /// That moment.
+        #[schema(value_type = String, format = DateTime)]
         due: Wall,
     },
     /// A person or a program, over the API.
@@ -46,6 +48,7 @@ pub enum Trigger {
     /// A failed run's next attempt.
     Retry {
         /// The first attempt.
+        #[schema(value_type = String)]
         of: RunId,
     },
 }
@@ -85,7 +88,7 @@ impl fmt::Display for Trigger {
 }
 
 /// What we conclude of an ended run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It ended with a code that counts as success.
@@ -173,11 +176,13 @@ pub struct LogSpan {
 }
 
 /// What became of a due time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Occurrence {
     /// When it was due.
+    #[schema(value_type = String, format = DateTime)]
     pub due: Wall,
     /// When this was concluded.
+    #[schema(value_type = String, format = DateTime)]
     pub at: Wall,
     /// What became of it.
     pub outcome: OccurrenceOutcome,
@@ -186,6 +191,7 @@ pub struct Occurrence {
     pub reason: Option<String>,
     /// The run that served it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub run: Option<RunId>,
     /// How many occurrences this line stands for, when more than one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -193,7 +199,7 @@ pub struct Occurrence {
 }
 
 /// What became of a due time, in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OccurrenceOutcome {
     /// It ran.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tracing::warn;
 
 use crate::{
-    decide::{agenda, dispatch::Answer},
+    decide::{agenda, dispatch::Answer, pause::last_moment},
     host::machine::{Machine, log_policy},
     model::{
         event::News,
@@ -31,12 +31,26 @@ use crate::{
 pub struct Agenda {
     plan: agenda::Agenda,
     log: Option<Arc<LogWriter>>,
+    was_planned: bool,
+    /// When the rest ends by itself that the schedules have now.
+    rest_end: Option<Wall>,
+}
+
+/// Why schedules rest, or rested.
+#[derive(Clone, Debug, Default)]
+pub struct Rest {
+    /// Why they do now.
+    pub why: Option<String>,
+    /// When that ends by itself.
+    pub end: Option<Wall>,
+    /// The pause that ended last by itself, and its last moment.
+    pub ended: Option<(String, Wall)>,
 }
 
 impl Agenda {
     /// Makes an empty agenda that knows what the journal tells.
     pub fn new(machine: &Machine, job: &JobId) -> Self {
-        Self { plan: agenda::Agenda::new(served(machine, job)), log: None }
+        Self { plan: agenda::Agenda::new(served(machine, job)), ..Self::default() }
     }
 
     /// Forgets all schedules.
@@ -51,19 +65,33 @@ impl Agenda {
 
     /// Returns when to wake up.
     pub fn wake_at(&self) -> Option<Wall> {
-        self.plan.next()
+        self.plan.wake_at()
+    }
+
+    /// Tells whether the schedules rested until now.
+    pub fn is_rested(&self, now: Wall) -> bool {
+        self.rest_end.is_some_and(|end| end <= now)
     }
 
     /// Takes over a job's schedules. Those that it had before go on where they are.
-    pub fn plan(&mut self, machine: &Machine, job: &Job, barred: Option<String>) {
-        let planned = self.plan.plan(job, &machine.zone, machine.now().wall, barred);
+    pub fn plan(&mut self, machine: &Machine, job: &Job, rest: Rest) {
+        let now = machine.now().wall;
+        let is_first = !std::mem::replace(&mut self.was_planned, true);
+        let end = std::mem::replace(&mut self.rest_end, rest.end).filter(|end| *end <= now);
+        self.plan.rest_until(rest.end);
+        let planned = self.plan.plan(job, &machine.zone, now, rest.why);
         if self.plan.has_schedules() && self.log.is_none() {
             let dir = machine.layout.job(&job.id);
             let policy = log_policy(&job.settings.log);
             self.log = Some(machine.log_named(dir, SCHEDULER_LOG, Sharing::Shared, policy));
         }
         if let Some(why) = planned.freed {
-            self.pass_over(machine, job, &why);
+            self.pass_over(machine, job, &why, end.map_or(now, last_moment));
+        } else if let Some((why, end)) = rest.ended.filter(|_| is_first) {
+            // It ended while no host ran. What was due since is late, what was due before was paused.
+            if served(machine, &job.id).is_some_and(|served| served < end) {
+                self.pass_over(machine, job, &why, end);
+            }
         }
         if planned.has_new {
             self.say_next(machine);
@@ -98,10 +126,10 @@ impl Agenda {
         }
     }
 
-    /// Every due time since the job was barred is answered: it was paused.
-    fn pass_over(&mut self, machine: &Machine, job: &Job, why: &str) {
+    /// Every due time since the job was barred, up to the end of that, is answered: it was paused.
+    fn pass_over(&mut self, machine: &Machine, job: &Job, why: &str, end: Wall) {
         let Some(_lock) = self.lock(machine, job) else { return };
-        let lines = self.plan.pass_over(job, why, served(machine, &job.id), machine.now().wall);
+        let lines = self.plan.pass_over(job, why, served(machine, &job.id), end);
         append(machine, job, &lines);
     }
 
