@@ -10,6 +10,7 @@
 mod answer;
 mod app_settings;
 mod arm;
+mod doc;
 mod etag;
 mod health;
 mod job_path;
@@ -101,16 +102,18 @@ pub fn service(api: Api) -> MapRequest<Router, fn(Request) -> Request> {
 }
 
 fn router(api: Api) -> Router {
-    let routes = Router::new().merge(kudu::routes()).merge(v1::routes()).merge(vfs::routes()).merge(zip::routes());
+    let routes =
+        Router::new().merge(kudu::routes()).merge(Router::from(v1::routes())).merge(vfs::routes()).merge(zip::routes());
     let routes = routes.merge(health::routes()).merge(arm::routes());
     let routes = routes.merge(app_settings::routes()).merge(site::routes());
     routes
         .fallback(answer::no_route)
-        .method_not_allowed_fallback(answer::no_route)
+        .method_not_allowed_fallback(answer::no_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE_MAX))
         .layer(middleware::from_fn_with_state(api.clone(), health::once_ready))
         .layer(middleware::from_fn_with_state(api.clone(), login::check))
+        .layer(middleware::from_fn(problem::assure::assure))
         .layer(middleware::from_fn(arm::translate))
         .layer(middleware::from_fn(answer::dress))
         .with_state(api)

@@ -133,6 +133,7 @@ async fn answer_commands(mut inbox: mpsc::Receiver<Command>) {
             }
             Command::Start { reply, .. }
             | Command::Stop { reply, .. }
+            | Command::Wish { reply, .. }
             | Command::Restart { reply, .. }
             | Command::Cancel { reply, .. }
             | Command::LetGo { reply, .. }
@@ -330,8 +331,12 @@ async fn our_own_routes_show_jobs_and_say_what_is_wrong() {
         (Method::POST, "/api/v1/jobs/triggered/nightly/runs", "{\"args\":[\"busy\"]}", 409, "job_problem"),
         (Method::POST, "/api/v1/jobs/triggered/nightly/runs", "{\"args\":[\"c d\"]}", 400, "invalid"),
         (Method::POST, "/api/v1/jobs/triggered/nightly/runs", "{\"arg\":[]}", 400, "invalid"),
-        (Method::POST, "/api/v1/jobs/triggered/nightly/runs", "[", 400, "invalid"),
+        (Method::POST, "/api/v1/jobs/triggered/nightly/runs", "[", 400, "bad_json"),
         (Method::POST, "/api/v1/jobs/continuous/worker/runs", "", 400, "invalid"),
+        (Method::GET, "/api/v1/Nothing/x", "", 404, "no_such_route"),
+        (Method::GET, "/api/v1", "", 404, "no_such_route"),
+        (Method::DELETE, "/api/v1/jobs", "", 405, "wrong_method"),
+        (Method::GET, "/api/v1/jobs/triggered/%ff", "", 400, "invalid"),
         (Method::GET, "/api/v1/runs?job=x", "", 404, "no_such_job"),
         (Method::GET, "/api/v1/runs?since=yesterday", "", 400, "invalid"),
         (Method::POST, "/api/v1/refresh?job=x", "", 400, "invalid"),

@@ -14,7 +14,7 @@
 //! | [`mod@env`] | which variables does a run see? |
 //! | [`files`] | which path is what, and who may change it? |
 //! | [`reconcile`] | what leads from what is to what should be? |
-//! | [`wanted`] | what keeps a job from running? |
+//! | [`wanted`], [`pause`] | what keeps a job from running? |
 //! | [`supervise`] | what does a continuous job's copy do next? |
 //! | [`restart`] | does a continuous job start again, and when? |
 //! | [`dispatch`] | which runs of a triggered job are on their way? |
@@ -43,6 +43,7 @@ pub mod jitter;
 pub mod life;
 pub mod ncrontab;
 pub mod near;
+pub mod pause;
 pub mod reconcile;
 pub mod recover;
 pub mod restart;

@@ -11,6 +11,7 @@
 
 mod agenda;
 mod effects;
+mod rest;
 mod show;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -43,6 +44,7 @@ use crate::{
         settings::Overlap,
         stop::StopReason,
         time::Wall,
+        wish::Wishes,
     },
     os::lock::{Attempt, FileLock},
 };
@@ -55,7 +57,7 @@ pub struct Dispatcher {
     found: Arc<Found>,
     /// What runs: the last content without a defect.
     job: Option<Arc<Job>>,
-    stopped_by: Option<String>,
+    wishes: Wishes,
     ending: Option<Ending>,
     dispatch: Dispatch,
     bodies: BTreeMap<RunId, Body>,
@@ -113,7 +115,7 @@ impl Dispatcher {
             id,
             job: update.found.job.clone(),
             found: update.found,
-            stopped_by: update.stopped.map(|stopped| stopped.by),
+            wishes: update.wishes,
             ending: None,
             dispatch: Dispatch::default(),
             bodies: BTreeMap::new(),
@@ -261,7 +263,7 @@ impl Dispatcher {
     }
 
     fn update(&mut self, update: Update) {
-        self.stopped_by = update.stopped.map(|stopped| stopped.by);
+        self.wishes = update.wishes;
         self.found = update.found;
         self.job = reconcile::valid(self.job.as_ref(), &self.found);
         let Some(job) = self.job.clone() else { return };
@@ -276,13 +278,6 @@ impl Dispatcher {
         self.occur();
     }
 
-    /// Takes over the schedules of the job as it is now.
-    fn plan(&mut self) {
-        let Some(job) = self.job.clone() else { return };
-        let barred = self.schedule_barred();
-        self.agenda.plan(&self.machine, &job, barred);
-    }
-
     fn barred(&self) -> Option<StopReason> {
         self.barred_unless(HostStopped::Heeded)
     }
@@ -292,27 +287,12 @@ impl Dispatcher {
             return Some(StopReason::HostStopping);
         }
         let standing = Standing {
-            stopped_by: self.stopped_by.as_deref(),
+            stopped_by: self.wishes.stopped.as_ref().map(|stopped| stopped.by.as_str()),
+            switch: self.wishes.switch.as_ref(),
             host_stopped: host_stopped == HostStopped::Heeded && self.machine.engine().kudu.stopped,
             removed: false,
         };
         wanted::barred(self.job.as_ref()?, standing)
-    }
-
-    fn schedule_barred(&self) -> Option<String> {
-        if self.machine.engine().kudu.disable_schedule {
-            return Some("schedules are off by WEBJOBS_DISABLE_SCHEDULE of the host".to_owned());
-        }
-        self.barred().map(|reason| reason.to_string())
-    }
-
-    /// Serves what is due.
-    fn occur(&mut self) {
-        let Some(job) = self.job.clone().filter(|_| self.ending.is_none()) else { return };
-        let mut agenda = std::mem::take(&mut self.agenda);
-        let machine = Arc::clone(&self.machine);
-        agenda.serve(&machine, &job, |trigger, arguments| self.ask(trigger, arguments));
-        self.agenda = agenda;
     }
 
     fn policy(&self, job: &Job) -> Policy {

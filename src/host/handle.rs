@@ -5,6 +5,7 @@
 
 mod app_settings;
 mod change;
+pub mod check;
 pub mod files;
 mod health;
 pub mod processes;
@@ -18,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 pub use self::change::ChangeError;
 
 use crate::{
-    decide::admit::Refusal,
+    decide::{admit::Refusal, near},
     host::{
         app_settings::AppSettings,
         turns::Turns,
@@ -29,6 +30,7 @@ use crate::{
         id::{JobId, JobKind, JobName, RunId},
         stop::StopReason,
         time::Wall,
+        wish::Wish,
     },
     os::clock::Clock,
     store::layout::Layout,
@@ -36,6 +38,9 @@ use crate::{
 
 /// Commands that wait for the host's ear; when it is full, callers wait.
 pub const COMMANDS_MAX: usize = 1024;
+
+/// Most due times that one question about the future is answered with.
+pub const COMING_MAX: usize = 10_000;
 
 /// Why a command was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +107,17 @@ pub enum Command {
     Stop {
         /// Which.
         job: JobId,
+        /// Who asks.
+        who: String,
+        /// The answer.
+        reply: Reply<()>,
+    },
+    /// Keep a wish for a job, or for all.
+    Wish {
+        /// Which; all when `None`.
+        job: Option<JobId>,
+        /// What is asked for.
+        wish: Wish,
         /// Who asks.
         who: String,
         /// The answer.
@@ -183,6 +199,7 @@ impl Command {
             Self::Run { reply, .. } => drop(reply.send(Err(error()))),
             Self::Start { reply, .. }
             | Self::Stop { reply, .. }
+            | Self::Wish { reply, .. }
             | Self::Restart { reply, .. }
             | Self::Cancel { reply, .. }
             | Self::LetGo { reply, .. }
@@ -233,7 +250,7 @@ pub struct Coming {
     pub expression: String,
     /// The schedule's label.
     pub label: Option<String>,
-    /// How a change of the clocks moves it, for people.
+    /// How a change of the clocks moves it, or that it is paused, for people.
     pub mark: Option<String>,
 }
 
@@ -317,6 +334,19 @@ impl HostHandle {
         ids.find(|id| id.kind == kind && id.name.as_str().to_lowercase() == folded)
     }
 
+    /// Returns the job that was probably meant by a kind and a name that no job has.
+    pub fn meant(&self, kind: &str, name: &str) -> Option<JobId> {
+        let ids: Vec<JobId> = self.view().jobs().iter().map(|job| job.found.id.clone()).collect();
+        // A right name of another kind, or of none, is meant before any slip.
+        let same = ids.iter().find(|id| id.name.as_str().eq_ignore_ascii_case(name));
+        let near = || {
+            let known = ids.iter().filter(|id| kind.is_empty() || id.kind.as_str() == kind);
+            let name = near::nearest(name, known.map(|id| id.name.as_str()))?;
+            ids.iter().find(|id| id.name.as_str() == name && (kind.is_empty() || id.kind.as_str() == kind))
+        };
+        same.or_else(near).cloned()
+    }
+
     /// Returns the log that a run, or a continuous job as a whole, is written to by this host now; `None` when nothing
     /// here writes it.
     pub fn live_log(&self, job: &JobId, run: Option<RunId>) -> Option<LiveLog> {
@@ -345,6 +375,14 @@ impl HostHandle {
     /// When there is no such job, or the wish cannot be kept on disk.
     pub async fn stop(&self, job: JobId, who: String) -> Result<(), CommandError> {
         self.ask(|reply| Command::Stop { job, who, reply }).await
+    }
+
+    /// Keeps a wish for a job, or for all; answers when it is in force.
+    ///
+    /// # Errors
+    /// When there is no such job, the wish makes no sense, or it cannot be kept on disk.
+    pub async fn wish(&self, job: Option<JobId>, wish: Wish, who: String) -> Result<(), CommandError> {
+        self.ask(|reply| Command::Wish { job, wish, who, reply }).await
     }
 
     /// Stops a continuous job and starts it again.

@@ -22,6 +22,8 @@ use crate::{
     store::log::LogName,
 };
 
+pub use crate::decide::pause::Paused;
+
 /// One job as published.
 #[derive(Clone, Debug)]
 pub struct JobView {
@@ -43,6 +45,8 @@ pub struct JobView {
     pub restarts: u64,
     /// Whether a person stopped it; it then stays stopped over restarts of the host.
     pub stopped_by: Option<String>,
+    /// Whether its schedules are paused.
+    pub paused: Option<Paused>,
 }
 
 /// One copy of a continuous job.

@@ -19,3 +19,4 @@ pub mod status;
 pub mod stop;
 pub mod time;
 pub mod trace;
+pub mod wish;

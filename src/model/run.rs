@@ -12,12 +12,13 @@ use crate::model::{
 };
 
 /// Why a run began.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "by", rename_all = "snake_case")]
 pub enum Trigger {
     /// An occurrence of a schedule.
     Schedule {
         /// When it was due.
+        #[schema(value_type = String, format = DateTime)]
         due: Wall,
         /// The expression in normal form.
         expression: String,
@@ -27,6 +28,7 @@ pub enum Trigger {
     /// The moment of `run_at`.
     RunAt {
         /// That moment.
+        #[schema(value_type = String, format = DateTime)]
         due: Wall,
         /// Whether it ran late because no host ran, or its job was not there, when it was due.
         #[serde(default)]
@@ -49,6 +51,7 @@ pub enum Trigger {
     /// A failed run's next attempt.
     Retry {
         /// The first attempt.
+        #[schema(value_type = String)]
         of: RunId,
     },
 }
@@ -97,7 +100,7 @@ impl fmt::Display for Trigger {
 }
 
 /// What we conclude of an ended run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It ended with a code that counts as success.
@@ -198,11 +201,13 @@ pub struct LogSpan {
 }
 
 /// What became of a due time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Occurrence {
     /// When it was due.
+    #[schema(value_type = String, format = DateTime)]
     pub due: Wall,
     /// When this was concluded.
+    #[schema(value_type = String, format = DateTime)]
     pub at: Wall,
     /// What became of it.
     pub outcome: OccurrenceOutcome,
@@ -211,20 +216,23 @@ pub struct Occurrence {
     pub reason: Option<String>,
     /// The run that served it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub run: Option<RunId>,
     /// How many occurrences this line stands for, when more than one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
     /// The oldest of them, when it stands for more than one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub first: Option<Wall>,
     /// The run whose earlier line this one takes the place of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub corrects: Option<RunId>,
 }
 
 /// What became of a due time, in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OccurrenceOutcome {
     /// It ran.

@@ -19,6 +19,7 @@ mod hosts;
 mod kudu;
 mod login;
 mod logs;
+mod own;
 mod own_api;
 mod promises;
 mod put;

@@ -69,6 +69,7 @@ fn view(id: &JobId, state: StateWord) -> Arc<JobView> {
         next: Some(wall(2_000)),
         restarts: 0,
         stopped_by: None,
+        paused: None,
     })
 }
 

@@ -16,7 +16,7 @@ impl Reconciler {
         let mut told = Vec::new();
         for (id, actor) in &self.actors {
             let Some(found) = self.observed.get(id) else { continue };
-            let update = Update { found: Arc::clone(found), stopped: actor.stopped.clone() };
+            let update = Update { found: Arc::clone(found), wishes: actor.wishes.clone() };
             let (heard, hears) = oneshot::channel();
             // One that has ended needs no telling.
             let _ = actor.inbox.send(JobMessage::Update(Box::new(update), Some(heard))).await;
