@@ -3,6 +3,8 @@
 //! It alone knows which actors there are and what people asked of jobs beyond their folders. It never waits for a job:
 //! a job that takes long to stop is left to its actor, and a folder that comes back meanwhile waits for it.
 
+mod unsaved;
+
 use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
 
 use tokio::{
@@ -19,6 +21,7 @@ use crate::{
         machine::Machine,
         message::{Ask, Ending, JobMessage, Update},
         neighbours,
+        run::chain,
         scanner::{Round, ScanRequest},
         supervisor::Supervisor,
     },
@@ -304,7 +307,7 @@ impl Reconciler {
             Command::Start { job, who, reply } => self.start(job, who, reply).await,
             Command::Stop { job, who, reply } => self.stop_job(job, who, reply).await,
             Command::Forget { job, reply } => {
-                let done = self.overrides.start(&job).map_err(|error| CommandError::Failed(format!("{error:#}")));
+                let done = self.overrides.start(&job).map_err(|error| CommandError::Failed(chain(&error)));
                 // Whoever no longer waits for an answer gets none.
                 let _ = reply.send(done);
             }
@@ -336,7 +339,7 @@ impl Reconciler {
         let Some(found) = self.observed.get(&job).cloned() else {
             return drop(reply.send(Err(CommandError::NoJob(job))));
         };
-        let freed = self.overrides.start(&job).map_err(|error| CommandError::Failed(format!("{error:#}")));
+        let freed = self.overrides.start(&job).map_err(|error| CommandError::Failed(chain(&error)));
         let found = freed.and_then(|()| without_marker(found));
         let found = match found {
             Ok(found) => found,
@@ -357,14 +360,16 @@ impl Reconciler {
             return drop(reply.send(Err(CommandError::NoJob(job))));
         };
         let stopped = Stopped { by: who.clone(), at: self.machine.now().wall };
-        if let Err(error) = self.overrides.stop(&job, stopped.clone()) {
-            return drop(reply.send(Err(CommandError::Failed(format!("{error:#}")))));
-        }
+        let kept = self.overrides.stop(&job, stopped.clone());
         info!(%job, %who, "stopping a job on request");
         if let Some(actor) = self.actors.get_mut(&job) {
             actor.stopped = Some(stopped.clone());
         }
         let update = Update { found, stopped: Some(stopped) };
+        let reply = match kept {
+            Ok(()) => reply,
+            Err(error) => unsaved::warning(&job, &error, reply),
+        };
         self.pass(&job, reply, |reply| JobMessage::Update(Box::new(update), Some(reply))).await;
     }
 }
