@@ -28,6 +28,7 @@ use crate::{
     },
     host::{
         handle::{CommandError, Reply, Ticket},
+        instances,
         keeper::Keeper,
         machine::Machine,
         message::{Ask, Ending, INBOX_MAX, JobMessage, Update},
@@ -233,7 +234,7 @@ impl Dispatcher {
             drop(self.step(Event::Cancel(run, StopReason::Request { who })));
             Ok(())
         } else {
-            Err(CommandError::NoRun(self.id.clone(), run))
+            Err(instances::no_run(&self.machine.layout, &self.id, run))
         };
         self.publish();
         let _ = reply.send(answer);

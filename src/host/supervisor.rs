@@ -26,6 +26,7 @@ use crate::{
     },
     host::{
         handle::{CommandError, Reply},
+        instances,
         keeper::Keeper,
         machine::{KEEP_ALL, Machine, log_policy},
         message::{Ending, JobMessage, Update},
@@ -215,7 +216,7 @@ impl Supervisor {
     fn cancel(&mut self, run: RunId, who: String, reply: Reply<()>) {
         let place = self.copies.iter().position(|copy| copy.run() == Some(run));
         let answer = match place {
-            None => Err(CommandError::NoRun(self.id.clone(), run)),
+            None => Err(instances::no_run(&self.machine.layout, &self.id, run)),
             Some(place) => {
                 self.one(place, Event::Restart { who });
                 Ok(())
