@@ -16,6 +16,7 @@ use tracing::{debug, info, warn};
 use crate::{
     decide::zone::Zone,
     host::{
+        deploy::beside::{self, When},
         handle::{COMMANDS_MAX, HostHandle},
         instances,
         machine::Machine,
@@ -113,6 +114,7 @@ impl Host {
         let (machine, open) = machine(config, layout, zone, scan, cgroups)?;
         recovery::recover(&machine, open).await;
         neighbours::look(&machine);
+        sweep_jobs(&machine).await;
         sweep(&machine);
         let overrides =
             Overrides::open(machine.layout.overrides()).map_err(failed("read what people asked of jobs"))?;
@@ -260,6 +262,15 @@ fn machine(
         config,
     };
     Ok((Arc::new(machine), open))
+}
+
+/// Puts the job folders in order before they are read.
+async fn sweep_jobs(machine: &Arc<Machine>) {
+    let machine = Arc::clone(machine);
+    let sweep = move || beside::sweep(&machine.config.jobs, &machine.layout, None, When::Start);
+    if let Err(error) = tokio::task::spawn_blocking(sweep).await {
+        std::panic::resume_unwind(error.into_panic());
+    }
 }
 
 /// Removes what earlier lives of hosts left in the temporary folder. It takes its time beside everything else.

@@ -267,3 +267,17 @@ fn a_stopped_job_stays_stopped_over_a_put() {
     assert_eq!(host.post("/api/continuouswebjobs/web/start").status, 200);
     eventually("the new one", || root.job_log("web").contains("this is two").then_some(()));
 }
+
+#[test]
+fn what_a_crash_left_of_a_deploy_is_put_in_order_at_the_next_start() {
+    let root = Root::new();
+    let script = String::from_utf8(script("one")).expect("text");
+    // The host was killed between the two steps, and while another job was laid out.
+    root.job("continuous/.web.old-4194305-0", &[("run.sh", &script)]);
+    root.job("continuous/.web.new-4194305-1", &[("run.sh", "")]);
+    root.job("triggered/.other.new-4194305-2", &[("lib", "")]);
+    let host = root.host();
+    eventually("its line", || root.job_log("web").contains("this is one").then_some(()));
+    assert_eq!(put_zip(&host, "continuous/web", &zip(&[("run.sh", b"#!/bin/sh\nsleep 1000\n")])).status, 200);
+    assert_eq!(leftovers(&root), Vec::<String>::new());
+}
