@@ -116,10 +116,11 @@ impl Supervisor {
     }
 
     async fn live(mut self, mut inbox: mpsc::Receiver<JobMessage>, mut facts: mpsc::Receiver<Fact>, trigger: Trigger) {
-        if self.job.is_some()
-            && let Err(error) = self.log.prune(self.machine.now())
-        {
-            warn!(job = %self.id, %error, "could not remove old parts of a log");
+        if let Some(job) = &self.job {
+            self.keeper.prune(job);
+            if let Err(error) = self.log.prune(self.machine.now()) {
+                warn!(job = %self.id, %error, "could not remove old parts of a log");
+            }
         }
         if self.barred().is_none() {
             self.all(&Event::Start(trigger));
