@@ -179,6 +179,9 @@ impl Host {
         if left.killed > 0 || left.left > 0 {
             warn!(killed = left.killed, left = left.left, "ended processes that belonged to no run");
         }
+        if let Some(cgroups) = &self.machine.cgroups {
+            cgroups.remove();
+        }
         for (path, error) in self.machine.copies.clear() {
             warn!(path = %path.display(), %error, "could not remove a working copy");
         }
