@@ -23,6 +23,7 @@ use crate::{
         neighbours::{self, Neighbours},
         reconciler::{Reconciler, Stopping},
         recovery,
+        run::chain,
         scanner::{self, Scanner},
         view::View,
     },
@@ -246,7 +247,10 @@ fn machine(
     let spawner =
         Spawner::start(clock.clone(), cgroups.clone()).map_err(failed("start the threads that start processes"))?;
     let copies = WorkCopies::open(&config.temp).map_err(failed("open the folder for working copies"))?;
-    let (open_runs, open) = OpenRuns::open(layout.open_runs()).map_err(failed("open the journal of runs"))?;
+    let (open_runs, open) = OpenRuns::open(layout.open_runs()).unwrap_or_else(|error| {
+        warn!(error = %chain(&error), "the journal of runs is kept in memory only; a crash now would be mended slowly");
+        OpenRuns::in_memory(layout.open_runs())
+    });
     let style = LineStyle { instance: layout.instance().short().into(), format: config.timestamps };
     let machine = Machine {
         layout,

@@ -92,7 +92,10 @@ async fn serve_api(
         // A host that is gone ends the API too.
         let _ = end.wait_for(|end| *end).await;
     }));
-    host.announce(url.clone()).map_err(start_error)?;
+    if let Err(error) = host.announce(url.clone()) {
+        // A full disk must not keep the jobs from running.
+        warn!(error = %format!("{:#}", anyhow::Error::from(error)), "commands find this host by --url only");
+    }
     greet(census, &url, &handle.layout().credentials().display().to_string());
     attend(signals, &handle).await;
     end_api.send_replace(true);
