@@ -8,6 +8,7 @@
 //! anything about jobs, and no state of a job is read from disk. Nobody is served without credentials.
 
 mod answer;
+mod deployments;
 mod etag;
 mod job_path;
 mod kudu;
@@ -23,7 +24,7 @@ mod uploads;
 mod v1;
 mod vfs;
 pub mod wire;
-mod zip;
+mod zips;
 
 use std::{panic, sync::Arc, time::Duration};
 
@@ -97,7 +98,12 @@ pub fn service(api: Api) -> MapRequest<Router, fn(Request) -> Request> {
 }
 
 fn router(api: Api) -> Router {
-    let routes = Router::new().merge(kudu::routes()).merge(v1::routes()).merge(vfs::routes()).merge(zip::routes());
+    let routes = Router::new()
+        .merge(kudu::routes())
+        .merge(v1::routes())
+        .merge(vfs::routes())
+        .merge(zips::routes())
+        .merge(deployments::routes());
     routes
         .fallback(answer::no_route)
         .method_not_allowed_fallback(answer::no_route)

@@ -33,6 +33,7 @@ pub mod admit;
 pub mod agenda;
 pub mod catchup;
 pub mod config;
+pub mod deployment;
 pub mod discover;
 pub mod dispatch;
 pub mod env;

@@ -21,7 +21,7 @@ use crate::{
         job::{Found, Problem},
     },
     os::{
-        file::{self, Access, Durability, modes},
+        file::{self, Access, Durability, modes, swap},
         scan::{self, Scan, ScanTime, hash::Seen, programs::Programs},
     },
     store::unzip::{self, ZipBounds},
@@ -50,8 +50,9 @@ impl HostHandle {
             let put = lay_out(&stage, &upload)
                 .and_then(|()| inspect(&job, &stage, &interpreters, now))
                 .and_then(|()| take_place(&stage, &folder));
+            // What was there before is there now.
             remove(&stage).map_err(|error| failed("remove", &stage, &error))?;
-            put
+            put.map(|_| ())
         })
         .await?;
         self.refresh(Some(id.clone())).await?;
@@ -113,7 +114,8 @@ impl HostHandle {
         let _ = changes.wait_for(|_| self.view().job(job).is_none()).await;
     }
 
-    fn folder(&self, job: &JobId) -> PathBuf {
+    /// Returns the folder of a job, or where it would be.
+    pub fn folder(&self, job: &JobId) -> PathBuf {
         match self.view().job(job) {
             Some(view) => view.found.root.clone(),
             None => self.config().jobs.join(job.kind.as_str()).join(job.name.as_str()),
@@ -159,7 +161,10 @@ fn lay_out(stage: &Path, upload: &Upload) -> Result<(), CommandError> {
 }
 
 /// Refuses what makes no job. A job with another defect is taken: it is listed with what to do about it.
-fn inspect(
+///
+/// # Errors
+/// When it makes none; Kudu's text.
+pub fn inspect(
     id: &JobId,
     stage: &Path,
     interpreters: &Interpreters,
@@ -177,24 +182,23 @@ fn inspect(
     Ok(())
 }
 
-/// Puts the new folder in place of the old one, which goes.
-fn take_place(stage: &Path, folder: &Path) -> Result<(), CommandError> {
-    let old = beside(folder, "old");
-    let had_one = match fs::rename(folder, &old) {
-        Ok(()) => true,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-        Err(error) => return Err(failed("replace", folder, &error)),
+/// Puts the new folder in place of the old one, which is then where the new one was; tells whether there was one.
+///
+/// # Errors
+/// When the disk does not do it; both are then where they were.
+pub fn take_place(stage: &Path, folder: &Path) -> Result<bool, CommandError> {
+    let (done, had_one) = match swap::swap(stage, folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (fs::rename(stage, folder), false),
+        done => (done, true),
     };
-    if let Err(error) = fs::rename(stage, folder) {
-        if had_one {
-            fs::rename(&old, folder).map_err(|error| failed("put back", folder, &error))?;
-        }
-        return Err(failed("replace", folder, &error));
-    }
-    remove(&old).map_err(|error| failed("remove", &old, &error))
+    done.map(|()| had_one).map_err(|error| failed("replace", folder, &error))
 }
 
-fn remove(path: &Path) -> io::Result<()> {
+/// Removes a folder with all that is in it; one that is not there is fine.
+///
+/// # Errors
+/// When something of it stays.
+pub fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         done => done,

@@ -3,6 +3,7 @@
 //! Whoever holds a handle may ask; the actors answer. Records and logs are read through `store`, on a thread that may
 //! wait for the disk, never on the actors.
 
+pub mod deployments;
 pub mod files;
 mod read;
 

@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 use crate::{
     decide::zone::Zone,
     host::{
-        handle::{COMMANDS_MAX, HostHandle},
+        handle::{COMMANDS_MAX, HostHandle, deployments},
         instances,
         machine::Machine,
         reconciler::{Reconciler, Stopping},
@@ -107,6 +107,7 @@ impl Host {
         let cgroups = cgroups(&config).await;
         let (machine, open) = machine(config, layout, zone, scan, cgroups)?;
         recovery::recover(&machine, open).await;
+        deployments::mend(&machine.config.jobs, &machine.layout, machine.now().wall);
         sweep(&machine);
         let overrides =
             Overrides::open(machine.layout.overrides()).map_err(failed("read what people asked of jobs"))?;

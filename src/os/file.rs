@@ -5,6 +5,7 @@
 
 pub mod folder;
 pub mod modes;
+pub mod swap;
 
 use std::{
     fs::{self, File, Metadata, OpenOptions},

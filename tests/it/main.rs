@@ -24,4 +24,5 @@ mod stream;
 mod trees;
 mod triggered;
 mod vfs;
+mod zipdeploy;
 mod zips;
