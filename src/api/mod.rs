@@ -14,6 +14,7 @@ mod job_path;
 mod kudu;
 mod links;
 mod login;
+mod logstream;
 mod path;
 mod problem;
 mod query;
@@ -103,7 +104,8 @@ fn router(api: Api) -> Router {
         .merge(v1::routes())
         .merge(vfs::routes())
         .merge(zips::routes())
-        .merge(deployments::routes());
+        .merge(deployments::routes())
+        .merge(logstream::routes());
     routes
         .fallback(answer::no_route)
         .method_not_allowed_fallback(answer::no_route)

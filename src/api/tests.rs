@@ -1,5 +1,6 @@
 //! Requests to the whole service, with a host that answers from a script.
 
+mod log_sessions;
 mod streams;
 
 use std::{collections::BTreeMap, fs};

@@ -1,6 +1,6 @@
 //! Our own routes, below `/api/v1`: what Kudu never had. Shapes in `wire`, errors in `problem`.
 
-mod log;
+pub mod log;
 mod show;
 
 use std::{sync::Arc, time::Duration};

@@ -5,12 +5,14 @@
 
 pub mod deployments;
 pub mod files;
+pub mod logs;
 mod read;
 
 use std::{path::PathBuf, sync::Arc};
 
 use tokio::sync::{mpsc, oneshot};
 
+use self::logs::LogWatch;
 use crate::{
     decide::{admit::Refusal, zone::Zone},
     host::view::{LiveLog, View},
@@ -221,6 +223,8 @@ struct Shared {
     layout: Layout,
     clock: Clock,
     zone: Zone,
+    /// Made for the first who follows logs.
+    log_watch: LogWatch,
 }
 
 impl HostHandle {
@@ -234,7 +238,8 @@ impl HostHandle {
         clock: Clock,
         zone: Zone,
     ) -> Self {
-        Self { shared: Arc::new(Shared { commands, view, config, layout, clock, zone }) }
+        let log_watch = LogWatch::default();
+        Self { shared: Arc::new(Shared { commands, view, config, layout, clock, zone, log_watch }) }
     }
 
     /// Makes a handle for tests of what stands on it.

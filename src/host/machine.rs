@@ -14,7 +14,7 @@ use tracing::warn;
 
 use crate::{
     decide::{life::LifePolicy, zone::Zone},
-    host::{scanner::ScanRequest, view::View},
+    host::{app_log::AppLog, scanner::ScanRequest, view::View},
     model::{
         config::Config,
         event::News,
@@ -58,6 +58,8 @@ pub struct Machine {
     pub zone: Zone,
     /// How lines of logs begin.
     pub style: LineStyle,
+    /// Where the output of all jobs goes, besides their own logs.
+    pub app_log: AppLog,
     /// Runs that began here and have not ended.
     pub open_runs: Mutex<OpenRuns>,
 }

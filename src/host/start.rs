@@ -12,6 +12,7 @@ use tracing::{debug, info, warn};
 use crate::{
     decide::zone::Zone,
     host::{
+        app_log::AppLog,
         handle::{COMMANDS_MAX, HostHandle, deployments},
         instances,
         machine::Machine,
@@ -238,13 +239,17 @@ fn machine(
     let copies = WorkCopies::open(&config.temp).map_err(failed("open the folder for working copies"))?;
     let (open_runs, open) = OpenRuns::open(layout.open_runs()).map_err(failed("open the journal of runs"))?;
     let style = LineStyle { instance: layout.instance().short().into(), format: config.timestamps };
+    let view = Arc::new(View::new(EventId::before_start(clock.now().wall)));
+    let packer = Packer::new(PACK_DELAY);
+    let app_log = AppLog::start(&config.kudu, &layout, &style, &packer, &view);
     let machine = Machine {
         layout,
         spawner,
         copies,
         scan,
-        packer: Packer::new(PACK_DELAY),
-        view: Arc::new(View::new(EventId::before_start(clock.now().wall))),
+        packer,
+        view,
+        app_log,
         clock,
         environment: std::env::vars_os().collect(),
         zone,

@@ -2,6 +2,8 @@
 //!
 //! Readers never wait for an actor: they take an `Arc` of what was last published. Nothing here decides anything.
 
+mod listeners;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, PoisonError, RwLock},
@@ -9,6 +11,7 @@ use std::{
 
 use tokio::sync::watch;
 
+pub use self::listeners::{Listeners, Listening};
 use crate::{
     host::events::Events,
     model::{
@@ -75,18 +78,24 @@ pub struct View {
     logs: RwLock<BTreeMap<(JobId, Option<RunId>), LiveLog>>,
     changed: watch::Sender<u64>,
     events: Events,
+    app_log: Listeners,
 }
 
 impl View {
     /// Makes an empty view; `first` is the number before that of its first event.
     pub fn new(first: EventId) -> Self {
         let (jobs, logs) = (RwLock::default(), RwLock::default());
-        Self { jobs, logs, changed: watch::Sender::new(0), events: Events::begin(first) }
+        Self { jobs, logs, changed: watch::Sender::new(0), events: Events::begin(first), app_log: Listeners::default() }
     }
 
     /// Returns what happened of late.
     pub fn events(&self) -> &Events {
         &self.events
+    }
+
+    /// Returns who follows the application log.
+    pub fn app_log(&self) -> &Listeners {
+        &self.app_log
     }
 
     /// Returns one job.

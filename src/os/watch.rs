@@ -17,6 +17,7 @@
 
 mod classify;
 pub mod single;
+pub mod tree;
 
 use std::{
     collections::BTreeMap,

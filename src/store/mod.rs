@@ -12,5 +12,6 @@ pub mod occurrences;
 pub mod open_runs;
 pub mod overrides;
 pub mod record;
+pub mod tails;
 pub mod unzip;
 pub mod zipping;

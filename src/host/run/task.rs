@@ -101,7 +101,7 @@ impl Task {
         let Started { child, pump } = started;
         self.tell(News::Spawned(child.group())).await;
         let output = async {
-            let end = pump.run(|lines, now| self.log.append(lines, now), cut.notified()).await;
+            let end = pump.run(|lines, now| self.print(lines, now), cut.notified()).await;
             if end.bytes_lost > 0 {
                 warn!(job = %self.job.id, run = %self.run, bytes = end.bytes_lost, "output was lost: its log took none");
             }
@@ -137,6 +137,13 @@ impl Task {
             self.log.sys(Level::Info, self.machine.now(), &text);
         }
         self.happened(LifeEvent::Swept { survivors: ended.killed }).await;
+    }
+
+    /// Writes lines to the run's log, and those that it took to the application log.
+    fn print(&self, lines: &[u8], now: Now) -> usize {
+        let taken = self.log.append(lines, now);
+        self.machine.app_log.add(&self.job.id, &lines[..taken], now);
+        taken
     }
 
     async fn happened(&self, event: LifeEvent) {
