@@ -10,6 +10,7 @@
 mod answer;
 mod app_settings;
 mod arm;
+mod deployments;
 mod doc;
 mod etag;
 mod health;
@@ -17,6 +18,7 @@ mod job_path;
 mod kudu;
 mod links;
 mod login;
+mod logstream;
 mod path;
 mod problem;
 mod query;
@@ -28,7 +30,7 @@ mod uploads;
 mod v1;
 mod vfs;
 pub mod wire;
-mod zip;
+mod zips;
 
 use std::{panic, sync::Arc, time::Duration};
 
@@ -102,10 +104,17 @@ pub fn service(api: Api) -> MapRequest<Router, fn(Request) -> Request> {
 }
 
 fn router(api: Api) -> Router {
-    let routes =
-        Router::new().merge(kudu::routes()).merge(Router::from(v1::routes())).merge(vfs::routes()).merge(zip::routes());
-    let routes = routes.merge(health::routes()).merge(arm::routes());
-    let routes = routes.merge(app_settings::routes()).merge(site::routes());
+    let routes = Router::new()
+        .merge(kudu::routes())
+        .merge(Router::from(v1::routes()))
+        .merge(vfs::routes())
+        .merge(zips::routes())
+        .merge(deployments::routes())
+        .merge(logstream::routes())
+        .merge(health::routes())
+        .merge(arm::routes())
+        .merge(app_settings::routes())
+        .merge(site::routes());
     routes
         .fallback(answer::no_route)
         .method_not_allowed_fallback(answer::no_method)

@@ -1,6 +1,7 @@
 //! Requests to the whole service, with a host that answers from a script.
 
 mod health;
+mod log_sessions;
 mod streams;
 
 use std::{collections::BTreeMap, fs};

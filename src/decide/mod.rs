@@ -34,6 +34,7 @@ pub mod agenda;
 pub mod app_settings;
 pub mod catchup;
 pub mod config;
+pub mod deployment;
 pub mod discover;
 pub mod dispatch;
 pub mod env;

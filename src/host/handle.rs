@@ -6,8 +6,10 @@
 mod app_settings;
 mod change;
 pub mod check;
+pub mod deployments;
 pub mod files;
 mod health;
+pub mod logs;
 pub mod processes;
 mod read;
 mod site;
@@ -17,7 +19,7 @@ use std::{path::PathBuf, sync::Arc};
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::change::ChangeError;
-
+use self::logs::LogWatch;
 use crate::{
     decide::{admit::Refusal, near},
     host::{
@@ -278,6 +280,8 @@ struct Shared {
     clock: Clock,
     settings: Arc<AppSettings>,
     turns: Turns,
+    /// Made for the first who follows logs.
+    log_watch: LogWatch,
 }
 
 impl HostHandle {
@@ -290,8 +294,8 @@ impl HostHandle {
         clock: Clock,
         settings: Arc<AppSettings>,
     ) -> Self {
-        let turns = Turns::default();
-        Self { shared: Arc::new(Shared { commands, view, config, layout, clock, settings, turns }) }
+        let (turns, log_watch) = (Turns::default(), LogWatch::default());
+        Self { shared: Arc::new(Shared { commands, view, config, layout, clock, settings, turns, log_watch }) }
     }
 
     /// Makes a handle for tests of what stands on it.

@@ -16,9 +16,10 @@ use tracing::{debug, info, warn};
 use crate::{
     decide::zone::Zone,
     host::{
+        app_log::AppLog,
         app_settings::{self, AppSettings},
         deploy::beside::{self, When},
-        handle::{COMMANDS_MAX, HostHandle},
+        handle::{COMMANDS_MAX, HostHandle, deployments},
         instances,
         machine::Machine,
         neighbours::{self, Neighbours},
@@ -119,6 +120,7 @@ impl Host {
         recovery::recover(&machine, open).await;
         neighbours::look(&machine);
         sweep_jobs(&machine).await;
+        deployments::mend(&machine.config.jobs, &machine.layout, machine.now().wall);
         sweep(&machine);
         let overrides =
             Overrides::open(machine.layout.overrides()).map_err(failed("read what people asked of jobs"))?;
@@ -270,9 +272,12 @@ fn machine(
     });
     let variables =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let settings = AppSettings::open(&layout, config.kudu.clone(), zone, &variables.collect())
-        .map_err(failed("read the app settings"))?;
+    let settings = AppSettings::open(&layout, config.kudu.clone(), zone, &variables.collect());
+    let settings = Arc::new(settings.map_err(failed("read the app settings"))?);
     let style = LineStyle { instance: layout.instance().short().into(), format: config.timestamps };
+    let view = Arc::new(View::new(EventId::before_start(clock.now().wall)));
+    let packer = Packer::new(PACK_DELAY);
+    let app_log = AppLog::start(&settings, &layout, &style, &packer, &view);
     let machine = Machine {
         layout,
         spawner,
@@ -280,12 +285,13 @@ fn machine(
         neighbours: Neighbours::default(),
         copies,
         scan,
-        packer: Packer::new(PACK_DELAY),
-        view: Arc::new(View::new(EventId::before_start(clock.now().wall))),
+        packer,
+        view,
+        app_log,
         began: clock.now().wall,
         clock,
         environment: settings.with_environment(std::env::vars_os().collect()),
-        settings: Arc::new(settings),
+        settings,
         style,
         open_runs: Mutex::new(open_runs),
         config,

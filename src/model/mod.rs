@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod config;
+pub mod deployment;
 pub mod event;
 pub mod exit;
 pub mod hint;

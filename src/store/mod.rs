@@ -6,11 +6,13 @@
 pub mod app_settings;
 pub mod beneath;
 pub mod credentials;
+pub mod deployments;
 pub mod layout;
 pub mod log;
 pub mod occurrences;
 pub mod open_runs;
 pub mod overrides;
 pub mod record;
+pub mod tails;
 pub mod unzip;
 pub mod zipping;
