@@ -1,8 +1,7 @@
 //! The verbs of webjobd: pure functions over the nouns of `model`.
 //!
-//! What should happen is decided here, and only here; `os` and `store` do, `host` joins the two. A function of this
-//! module takes everything it needs as an argument, the time and the time zone included, and answers with a value. So
-//! every decision can be tested by feeding values. It never sees a clock, `os`, `store`, `host`, tokio or tracing.
+//! What should happen is decided here only; `os` and `store` do, `host` joins the two. A function of this module takes
+//! all it needs as an argument, time and zone included, and answers with a value. It never sees a clock or another layer.
 //!
 //! | Module | Question it answers |
 //! | --- | --- |
@@ -28,6 +27,7 @@
 //! | [`jitter`] | by how much does this job start later than the others? |
 //! | [`recover`] | what are the runs whose end nobody saw? |
 //! | [`retain`] | which records are kept? |
+//! | [`door`] | who may do what through the API? |
 
 pub mod admit;
 pub mod agenda;
@@ -35,6 +35,7 @@ pub mod catchup;
 pub mod config;
 pub mod discover;
 pub mod dispatch;
+pub mod door;
 pub mod env;
 pub mod form;
 pub mod jitter;

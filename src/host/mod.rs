@@ -13,6 +13,7 @@
 
 pub mod deploy;
 pub mod dispatcher;
+pub mod door;
 pub mod events;
 pub mod handle;
 pub mod instances;

@@ -68,6 +68,9 @@ pub struct HostFile {
     pub version: String,
     /// When it started.
     pub started: Wall,
+    /// Its certificate in PEM, when it has one: by it commands of this machine know the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
 }
 
 /// A running host.
@@ -77,6 +80,7 @@ pub struct Host {
     machine: Arc<Machine>,
     stop: watch::Sender<Stopping>,
     ready: watch::Receiver<bool>,
+    started: Wall,
     reconciler: JoinHandle<()>,
     _lock: FileLock,
 }
@@ -116,7 +120,8 @@ impl Host {
         let (is_ready, ready) = watch::channel(false);
         let reconciler = Reconciler::new(&machine, overrides, is_ready).live(commanded, rounds, stopping);
         let reconciler = tokio::spawn(reconciler);
-        Ok(Self { handle: handle(commands, &machine), machine, stop, ready, reconciler, _lock: lock })
+        let (handle, started) = (handle(commands, &machine), machine.now().wall);
+        Ok(Self { handle, machine, stop, ready, started, reconciler, _lock: lock })
     }
 
     /// Returns a handle to ask it with.
@@ -132,17 +137,18 @@ impl Host {
         scanner::census(&jobs.iter().map(|job| (job.found.id.clone(), Arc::clone(&job.found))).collect())
     }
 
-    /// Tells commands where the API is.
+    /// Tells commands where the API is, and by which certificate they know it.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn announce(&self, url: String) -> Result<(), StartError> {
+    pub fn announce(&self, url: String, certificate: Option<String>) -> Result<(), StartError> {
         let about = HostFile {
             instance: self.machine.layout.instance().to_string(),
             url,
             pid: crate::os::machine::own_pid(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            started: self.machine.now().wall,
+            started: self.started,
+            certificate,
         };
         let text = serde_json::to_vec_pretty(&about).map_err(failed("describe the host"))?;
         let path = self.machine.layout.host_json();

@@ -12,6 +12,7 @@ pub mod output;
 pub mod process;
 pub mod scan;
 pub mod signals;
+pub mod terminal;
 pub mod tls;
 pub mod watch;
 pub mod workcopy;

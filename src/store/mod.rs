@@ -3,6 +3,7 @@
 //! Every file is written as a whole or appended by whole lines, so that a crash of anything leaves nothing half-written,
 //! and one that cannot be read hides no other. Nothing here knows why something is kept or removed.
 
+pub mod audit;
 pub mod beneath;
 pub mod credentials;
 pub mod layout;
@@ -10,5 +11,6 @@ pub mod log;
 pub mod occurrences;
 pub mod open_runs;
 pub mod overrides;
+pub mod passwords;
 pub mod record;
 pub mod unzip;

@@ -12,7 +12,7 @@ use tokio::{
     net::TcpListener,
     runtime,
     sync::watch,
-    task::{JoinError, JoinHandle},
+    task::{self, JoinError, JoinHandle},
 };
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
@@ -22,12 +22,15 @@ use crate::{
     cli::{
         FINE,
         error::{CliError, Exit, Outcome, say},
+        serve::keys::KeyRing,
     },
     decide::zone::Zone,
-    host::start::{Host, StartError},
+    host::{
+        door::Door,
+        start::{Host, StartError},
+    },
     model::config::Config,
     os::signals::{HostSignal, HostSignals},
-    store::credentials::Credentials,
 };
 
 /// Threads of the runtime. Starting programs has threads of its own, and nothing else blocks.
@@ -43,28 +46,30 @@ pub fn trace() {
 }
 
 /// Runs a host until it is told to stop.
-pub fn run(config: Config, zone: Zone) -> Outcome {
+pub fn run(config: Config, zone: Zone, keys: KeyRing) -> Outcome {
     let runtime = runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .enable_all()
         .build()
         .context("failed to start the runtime")?;
-    let outcome = runtime.block_on(live(config, zone));
+    let outcome = runtime.block_on(live(config, zone, keys));
     // Whatever still runs on a blocking thread has nothing to lose.
     runtime.shutdown_background();
     outcome
 }
 
-async fn live(config: Config, zone: Zone) -> Outcome {
+async fn live(config: Config, zone: Zone, ring: KeyRing) -> Outcome {
     // Before anything runs, so that a signal that comes early is not lost.
     let mut signals = HostSignals::listen().context("failed to listen for signals")?;
     let listener = listen(config.listen).await?;
     let mut host = Host::start(config, zone).await.map_err(start_error)?;
-    let credentials = credentials(&host)?;
+    let handle = host.handle();
+    let keys = ring.read(&handle.config().door, &handle.layout().credentials());
+    let door = Door::new(handle, keys.map_err(set_up_error)?);
     let api = tokio::select! {
         biased;
         // Cancel-safe: whoever is not ready yet is asked no more.
-        census = host.ready() => Some(serve_api(&host, listener, credentials, &census, &mut signals).await?),
+        census = host.ready() => Some(serve_api(&host, listener, Entry { door, ring }, &census, &mut signals).await?),
         // Cancel-safe: a signal that is not taken stays.
         () = stop_asked(&mut signals) => None,
     };
@@ -75,26 +80,34 @@ async fn live(config: Config, zone: Zone) -> Outcome {
     Ok(FINE)
 }
 
-/// Serves the API until a signal asks for a stop, and returns what is left of it to wait for. Who has connected before is answered now, when every job is known.
+/// Who comes in, and where that is read.
+struct Entry {
+    door: Door,
+    ring: KeyRing,
+}
+
+/// Serves the API until a signal asks for a stop, and returns what is left of it to wait for. Who has connected before is
+/// answered now, when every job is known.
 async fn serve_api(
     host: &Host,
     listener: TcpListener,
-    credentials: Credentials,
+    entry: Entry,
     census: &str,
     signals: &mut HostSignals,
 ) -> Result<JoinHandle<io::Result<()>>, CliError> {
     let address = listener.local_addr().context("failed to find the address of the API")?;
-    let url = format!("http://{address}");
+    let scheme = if entry.door.keys().tls().is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{address}");
     let handle = host.handle();
     let (end_api, end) = watch::channel(false);
-    let api = tokio::spawn(api::serve(listener, handle.clone(), credentials, async move {
+    let api = tokio::spawn(api::serve(listener, handle.clone(), entry.door.clone(), async move {
         let mut end = end;
         // A host that is gone ends the API too.
         let _ = end.wait_for(|end| *end).await;
     }));
-    host.announce(url.clone()).map_err(start_error)?;
+    host.announce(url.clone(), entry.certificate()).map_err(start_error)?;
     greet(census, &url, &handle.layout().credentials().display().to_string());
-    attend(signals, &handle).await;
+    attend(signals, host, &entry, &url).await;
     end_api.send_replace(true);
     Ok(api)
 }
@@ -115,9 +128,9 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, CliError> {
     })
 }
 
-fn credentials(host: &Host) -> Result<Credentials, CliError> {
-    let path = host.handle().layout().credentials();
-    Credentials::open(&path).map_err(|cause| anyhow::Error::new(cause).context("failed to open the credentials").into())
+/// What cannot be used is for whoever set the host up to mend.
+fn set_up_error(cause: anyhow::Error) -> CliError {
+    CliError::Told(Exit::Usage, cause)
 }
 
 fn start_error(cause: StartError) -> CliError {
@@ -140,16 +153,42 @@ fn greet(census: &str, url: &str, credentials: &str) {
 }
 
 /// Serves signals until one asks for a stop.
-async fn attend(signals: &mut HostSignals, handle: &crate::host::handle::HostHandle) {
+async fn attend(signals: &mut HostSignals, host: &Host, entry: &Entry, url: &str) {
+    let handle = host.handle();
     loop {
         match signals.next().await {
             HostSignal::Stop => return,
             HostSignal::Reload => {
-                info!("reading all job folders again");
+                info!("reading all job folders, users, tokens and certificates again");
+                entry.turn(host, url).await;
                 if let Err(cause) = handle.refresh(None).await {
                     warn!(error = %cause, "could not read the job folders again");
                 }
             }
+        }
+    }
+}
+
+impl Entry {
+    fn certificate(&self) -> Option<String> {
+        self.door.keys().tls().map(|tls| tls.certificate().to_owned())
+    }
+
+    /// Reads the keys again and turns them. What is wrong leaves the old ones in place.
+    async fn turn(&self, host: &Host, url: &str) {
+        let (ring, had_tls) = (self.ring.clone(), self.door.keys().tls().is_some());
+        let path = host.handle().layout().credentials();
+        match task::spawn_blocking(move || ring.read_again(had_tls, &path)).await {
+            Ok(Ok(keys)) => self.door.turn(keys),
+            Ok(Err(cause)) => {
+                let cause = format!("{cause:#}");
+                return warn!(%cause, "users, tokens and certificates stay as they were");
+            }
+            Err(cause) => return error!(error = %cause, "users, tokens and certificates were not read again"),
+        }
+        // Commands of this machine know the host by its certificate.
+        if let Err(cause) = host.announce(url.to_owned(), self.certificate()) {
+            warn!(error = %cause, "could not tell commands of the new certificate");
         }
     }
 }
