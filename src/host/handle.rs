@@ -336,6 +336,11 @@ impl HostHandle {
         &self.shared.turns
     }
 
+    /// Returns the clocks of the host.
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
     /// Finds a job without regard to case (spec/kudu-webjobs 1.3); the exact name first.
     pub fn find(&self, kind: JobKind, name: &str) -> Option<JobId> {
         let exact = JobId { kind, name: JobName::parse(name).ok()? };

@@ -15,6 +15,7 @@ pub mod app_log;
 pub mod app_settings;
 pub mod deploy;
 pub mod dispatcher;
+pub mod door;
 pub mod events;
 pub mod handle;
 pub mod hold;

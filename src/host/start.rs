@@ -80,6 +80,9 @@ pub struct HostFile {
     pub version: String,
     /// When it started.
     pub started: Wall,
+    /// Its certificate in PEM, when it has one: by it commands of this machine know the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
 }
 
 /// A running host.
@@ -88,6 +91,7 @@ pub struct Host {
     handle: HostHandle,
     machine: Arc<Machine>,
     stop: watch::Sender<Stopping>,
+    started: Wall,
     reconciler: JoinHandle<()>,
     _lock: FileLock,
 }
@@ -130,7 +134,8 @@ impl Host {
         let (stop, stopping) = watch::channel(Stopping::No);
         let reconciler = Reconciler::new(&machine, overrides).live(commanded, rounds, stopping);
         let reconciler = tokio::spawn(reconciler);
-        Ok(Self { handle: handle(commands, &machine), machine, stop, reconciler, _lock: lock })
+        let (handle, started) = (handle(commands, &machine), machine.now().wall);
+        Ok(Self { handle, machine, stop, started, reconciler, _lock: lock })
     }
 
     /// Returns a handle to ask it with.
@@ -152,17 +157,18 @@ impl Host {
         graces.max().unwrap_or_default() + STOP_SLACK
     }
 
-    /// Tells commands where the API is.
+    /// Tells commands where the API is, and by which certificate they know it.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn announce(&self, url: String) -> Result<(), StartError> {
+    pub fn announce(&self, url: String, certificate: Option<String>) -> Result<(), StartError> {
         let about = HostFile {
             instance: self.machine.layout.instance().to_string(),
             url,
             pid: crate::os::machine::own_pid(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            started: self.machine.now().wall,
+            started: self.started,
+            certificate,
         };
         let text = serde_json::to_vec_pretty(&about).map_err(failed("describe the host"))?;
         let path = self.machine.layout.host_json();

@@ -128,6 +128,11 @@ impl Layout {
         self.own().join("credentials")
     }
 
+    /// Returns the log of who did what through the API.
+    pub fn audit(&self) -> PathBuf {
+        self.own().join("audit.jsonl")
+    }
+
     /// Returns the file with what people asked of jobs beyond their folders.
     pub fn overrides(&self) -> PathBuf {
         self.own().join("overrides.json")

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     decide::{
-        config::{CONFIG_FILE, KuduLayer, LISTEN, Layer, joined, parse_listen, parse_public_url, parse_zone},
+        config::{CONFIG_FILE, KuduLayer, LISTEN, Layer, door, joined, parse_listen, parse_public_url, parse_zone},
         env,
         form::{
             self, As, Checked, Either, Flag, Form, List, OneOf, Report, Rule, Seconds, Table, Text, Unknown, Whole, key,
@@ -32,6 +32,7 @@ pub fn layer(text: &str, root: &Path, problems: &mut Vec<Problem>) -> Layer {
     for path in [&mut layer.jobs, &mut layer.data, &mut layer.temp].into_iter().flatten() {
         *path = joined(root, path);
     }
+    door::place(&mut layer.door, root);
     problems.extend(report.into_problems());
     layer
 }
@@ -71,6 +72,7 @@ fn keys(form: &mut Form<'_>, v: &mut Layer) {
         v.interpreters = table.into_iter().map(|(name, program)| (extension(&name), program)).collect();
     });
     form.key(key("env", "Variables for the processes of all jobs"), variables(), |table| v.env = table);
+    door::keys(form, &mut v.door);
     kudu_keys(form, &mut v.kudu);
 }
 
@@ -111,7 +113,8 @@ fn variables() -> Table<Text> {
     Table { item: Text::Any, names, is_name: env::is_name }
 }
 
-fn parsed<T>(expects: &'static str, parse: fn(&str) -> Result<T, String>) -> impl Rule<Out = T> {
+/// A text that a parser judges.
+pub fn parsed<T>(expects: &'static str, parse: fn(&str) -> Result<T, String>) -> impl Rule<Out = T> {
     let parse = move |text: &str| parse(text).map(|value| (value, Vec::new()));
     Checked { text: Text::Some, expects, format: None, parse }
 }
