@@ -10,6 +10,7 @@
 mod answer;
 mod app_settings;
 mod etag;
+mod hooks;
 mod job_path;
 mod kudu;
 mod links;
@@ -99,7 +100,7 @@ pub fn service(api: Api) -> MapRequest<Router, fn(Request) -> Request> {
 
 fn router(api: Api) -> Router {
     let routes = Router::new().merge(kudu::routes()).merge(v1::routes()).merge(vfs::routes());
-    let routes = routes.merge(app_settings::routes()).merge(site::routes());
+    let routes = routes.merge(app_settings::routes()).merge(hooks::routes()).merge(site::routes());
     routes
         .fallback(answer::no_route)
         .method_not_allowed_fallback(answer::no_route)

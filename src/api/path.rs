@@ -54,9 +54,9 @@ fn jobs(kind: Option<JobKind>, segments: &[&str], words: &[&str]) -> String {
     format!("/api/jobs/{kind}{rest}")
 }
 
-/// The rest of a route of our own: `jobs/{kind}/{name}/{word}/{id}/{word}`.
+/// The rest of a route of our own: `jobs/{kind}/{name}/{word}/{id}/{word}`, `hooks/{number}/{word}`.
 fn own(segments: &[&str], words: &[&str]) -> String {
-    format!("/api/v1{}", mixed(segments, words, |at| !matches!(at, 2 | 4)))
+    format!("/api/v1{}", mixed(segments, words, |at| !matches!(at, 2 | 4) || words[0] == "hooks"))
 }
 
 /// A path of files keeps its letters, and the slash at its end, which says that a folder is meant.
@@ -133,6 +133,7 @@ mod tests {
             (&["/vfs/data/Job%2Flog.txt"], "/api/vfs/data/Job%2Flog.txt"),
             (&["/API/V1/Jobs/Triggered/Report/Runs/7/Cancel/"], "/api/v1/jobs/triggered/Report/runs/7/cancel"),
             (&["/API/v1/REFRESH"], "/api/v1/refresh"),
+            (&["/api/v1/Hooks/7/Deliveries/"], "/api/v1/hooks/7/deliveries"),
             (&["/Settings", "/api//SETTINGS/"], "/api/settings"),
             (&["/settings/MyKey", "/api/Settings/MyKey/"], "/api/settings/MyKey"),
             (&["/Hooks/635123", "/API/hooks//635123"], "/api/hooks/635123"),

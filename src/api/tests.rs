@@ -62,6 +62,7 @@ impl Site {
             timestamps: TimestampFormat::Kudu,
             interpreters: BTreeMap::new(),
             insecure_http: false,
+            kudu_strict: false,
             kudu: EngineSettings::default(),
             env: BTreeMap::new(),
         };

@@ -1,8 +1,7 @@
 //! The verbs of webjobd: pure functions over the nouns of `model`.
 //!
-//! What should happen is decided here, and only here; `os` and `store` do, `host` joins the two. A function of this
-//! module takes everything it needs as an argument, the time and the time zone included, and answers with a value. So
-//! every decision can be tested by feeding values. It never sees a clock, `os`, `store`, `host`, tokio or tracing.
+//! What should happen is decided here, and only here; `os` and `store` do, `host` joins the two. Everything is an
+//! argument, the time too, and the answer a value, so that tests feed values. No clock, `os`, `store`, tokio, tracing.
 //!
 //! | Module | Question it answers |
 //! | --- | --- |
@@ -26,6 +25,7 @@
 //! | [`agenda`] | what becomes of the due times of all schedules of a job? |
 //! | [`catchup`] | what is due now, what is run late, what was missed? |
 //! | [`jitter`] | by how much does this job start later than the others? |
+//! | [`app_settings`], [`hooks`] | which app settings hold? when is a hook told again? |
 //! | [`recover`] | what are the runs whose end nobody saw? |
 //! | [`retain`] | which records are kept? |
 
@@ -38,6 +38,7 @@ pub mod discover;
 pub mod dispatch;
 pub mod env;
 pub mod form;
+pub mod hooks;
 pub mod jitter;
 pub mod life;
 pub mod ncrontab;

@@ -5,19 +5,25 @@
 
 mod app_settings;
 mod change;
+mod hooks;
 mod read;
 mod site;
+mod strict;
 
 use std::{path::PathBuf, sync::Arc};
 
 use tokio::sync::{mpsc, oneshot};
 
-pub use self::change::ChangeError;
+pub use self::{
+    change::ChangeError,
+    hooks::{Subscribed, Subscription},
+};
 
 use crate::{
     decide::admit::Refusal,
     host::{
         app_settings::AppSettings,
+        hooks::Hooks,
         view::{LiveLog, View},
     },
     model::{
@@ -233,6 +239,7 @@ struct Shared {
     layout: Layout,
     clock: Clock,
     settings: Arc<AppSettings>,
+    hooks: Arc<Hooks>,
 }
 
 impl HostHandle {
@@ -244,8 +251,9 @@ impl HostHandle {
         layout: Layout,
         clock: Clock,
         settings: Arc<AppSettings>,
+        hooks: Arc<Hooks>,
     ) -> Self {
-        Self { shared: Arc::new(Shared { commands, view, config, layout, clock, settings }) }
+        Self { shared: Arc::new(Shared { commands, view, config, layout, clock, settings, hooks }) }
     }
 
     /// Makes a handle for tests of what stands on it.
@@ -258,7 +266,8 @@ impl HostHandle {
             &std::collections::BTreeMap::new(),
         );
         let settings = Arc::new(settings.expect("app settings"));
-        Self::new(commands, view, config, layout, Clock::start(), settings)
+        let (hooks, _) = Hooks::open(layout.clone(), None);
+        Self::new(commands, view, config, layout, Clock::start(), settings, Arc::new(hooks))
     }
 
     /// Returns what every job is doing.

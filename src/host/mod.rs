@@ -17,6 +17,7 @@ pub mod dispatcher;
 pub mod events;
 pub mod handle;
 pub mod hold;
+pub mod hooks;
 pub mod instances;
 pub mod keeper;
 pub mod machine;

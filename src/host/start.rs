@@ -14,6 +14,7 @@ use crate::{
     host::{
         app_settings::{self, AppSettings},
         handle::{COMMANDS_MAX, HostHandle},
+        hooks::{self, Hooks},
         instances,
         machine::Machine,
         reconciler::{Reconciler, Stopping},
@@ -79,6 +80,8 @@ pub struct Host {
     stop: watch::Sender<Stopping>,
     ready: watch::Receiver<bool>,
     reconciler: JoinHandle<()>,
+    hooks: Arc<Hooks>,
+    courier: JoinHandle<()>,
     _lock: FileLock,
 }
 
@@ -118,7 +121,12 @@ impl Host {
         let (is_ready, ready) = watch::channel(false);
         let reconciler = Reconciler::new(&machine, overrides, is_ready).live(commanded, rounds, stopping);
         let reconciler = tokio::spawn(reconciler);
-        Ok(Self { handle: handle(commands, &machine), machine, stop, ready, reconciler, _lock: lock })
+        let (hooks, orders) = Hooks::open(machine.layout.clone(), machine.config.public_url.clone());
+        let hooks = Arc::new(hooks);
+        let courier =
+            hooks::start(&machine, &hooks, orders).map_err(failed("open the journal of deliveries to hooks"))?;
+        let handle = handle(commands, &machine, &hooks);
+        Ok(Self { handle, machine, stop, ready, reconciler, hooks, courier, _lock: lock })
     }
 
     /// Returns a handle to ask it with.
@@ -139,6 +147,7 @@ impl Host {
     /// # Errors
     /// When the file cannot be written.
     pub fn announce(&self, url: String) -> Result<(), StartError> {
+        self.hooks.announce(&url);
         let about = HostFile {
             instance: self.machine.layout.instance().to_string(),
             url,
@@ -168,6 +177,11 @@ impl Host {
             self.stop.send_replace(Stopping::Now);
             // A reconciler that panicked has told so already.
             let _ = reconciler.await;
+        }
+        // After the last run has ended, so that hooks are told of it. It takes a few seconds at most.
+        self.hooks.end();
+        if let Err(error) = self.courier.await {
+            warn!(%error, "deliveries to hooks ended unexpectedly");
         }
         let left = process::end_all_children().await;
         if left.killed > 0 || left.left > 0 {
@@ -203,7 +217,7 @@ async fn take_lock(layout: &Layout) -> Result<FileLock, StartError> {
     }
 }
 
-fn handle(commands: mpsc::Sender<crate::host::handle::Command>, machine: &Machine) -> HostHandle {
+fn handle(commands: mpsc::Sender<crate::host::handle::Command>, machine: &Machine, hooks: &Arc<Hooks>) -> HostHandle {
     let (view, config) = (Arc::clone(&machine.view), Arc::clone(&machine.config));
     HostHandle::new(
         commands,
@@ -212,6 +226,7 @@ fn handle(commands: mpsc::Sender<crate::host::handle::Command>, machine: &Machin
         machine.layout.clone(),
         machine.clock.clone(),
         Arc::clone(&machine.settings),
+        Arc::clone(hooks),
     )
 }
 
@@ -249,13 +264,15 @@ fn machine(
     let settings = AppSettings::open(&layout, config.kudu.clone(), zone, &variables.collect())
         .map_err(failed("read the app settings"))?;
     let style = LineStyle { instance: layout.instance().short().into(), format: config.timestamps };
+    let first_event = EventId::before_start(clock.now().wall);
     let machine = Machine {
         layout,
         spawner,
         copies,
         scan,
         packer: Packer::new(PACK_DELAY),
-        view: Arc::new(View::new(EventId::before_start(clock.now().wall))),
+        view: Arc::new(View::new(first_event)),
+        first_event,
         clock,
         environment: settings.with_environment(std::env::vars_os().collect()),
         settings: Arc::new(settings),

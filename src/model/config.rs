@@ -34,6 +34,8 @@ pub struct Config {
     pub interpreters: BTreeMap<String, Vec<String>>,
     /// Whether it may listen beyond loopback without TLS.
     pub insecure_http: bool,
+    /// Whether Kudu's routes answer as Kudu's own do, also where webjobd is better on purpose.
+    pub kudu_strict: bool,
     /// What Kudu's settings say of all jobs.
     pub kudu: EngineSettings,
     /// Variables for the processes of all jobs.

@@ -5,9 +5,11 @@
 
 pub mod args;
 pub mod config;
+pub mod dotnet;
 pub mod event;
 pub mod exit;
 pub mod hint;
+pub mod hook;
 pub mod id;
 pub mod job;
 pub mod listing;

@@ -6,6 +6,7 @@
 pub mod app_settings;
 pub mod beneath;
 pub mod credentials;
+pub mod hooks;
 pub mod layout;
 pub mod log;
 pub mod occurrences;
@@ -13,3 +14,4 @@ pub mod open_runs;
 pub mod overrides;
 pub mod record;
 pub mod unzip;
+pub mod waiting;

@@ -3,6 +3,7 @@
 //! Each test has a root of its own and a host of its own, and waits with `eventually` on a value, never for a time.
 
 mod ask;
+mod receiver;
 mod world;
 
 mod basics;
@@ -12,6 +13,8 @@ mod crash;
 mod deploy;
 mod discovery;
 mod files;
+mod hook_events;
+mod hooks;
 mod hostile;
 mod hosts;
 mod kudu;
@@ -22,5 +25,6 @@ mod promises;
 mod schedules;
 mod settings;
 mod stream;
+mod strict;
 mod trees;
 mod triggered;

@@ -50,6 +50,7 @@ impl<'e> Environment<'e> {
             public_url: self.parsed("WEBJOBD_PUBLIC_URL", parse_public_url, problems),
             timestamps: self.parsed("WEBJOBD_TIMESTAMPS", parse_timestamps, problems),
             insecure_http: self.parsed("WEBJOBD_INSECURE_HTTP", parse_flag, problems),
+            kudu_strict: self.parsed("WEBJOBD_KUDU_STRICT", parse_flag, problems),
             kudu: self.kudu(problems),
             ..Layer::default()
         }
