@@ -31,7 +31,7 @@ pub const DELAY_MAX: Duration = Duration::from_secs(3600);
 /// Hooks of a root.
 pub const HOOKS_MAX: usize = 100;
 /// Deliveries of one hook that wait on one host.
-pub const WAITING_MAX_EACH: usize = 200;
+pub const WAITING_MAX_EACH: usize = 1000;
 /// Deliveries of all hooks that wait on one host.
 pub const WAITING_MAX: usize = 5000;
 /// Bytes of all bodies that wait on one host.

@@ -229,7 +229,8 @@ fn a_receiver_that_wants_no_more_is_unsubscribed() {
 #[test]
 fn a_delivery_is_signed_with_the_secret_which_is_never_shown() {
     let root = Root::new();
-    let host = root.host();
+    // This machine is reached without a proxy.
+    let host = root.host_with(&[], &[("HTTP_PROXY", "http://127.0.0.1:9"), ("ALL_PROXY", "http://127.0.0.1:9")]);
     let receiver = Receiver::start();
     let asked = json!({"url": receiver.url("", "/"), "event": "E", "secret": "s3cret"});
     let answer = subscribe(&host, &asked);

@@ -157,7 +157,9 @@ fn the_end_of_a_lost_run_is_told_or_not() {
         let run = host.run("nightly");
         let got = eventually("the other run is told", || {
             let got: Vec<Value> = receiver.got().iter().map(crate::receiver::Got::json).collect();
-            got.iter().any(|got| got["id"] == *run).then_some(got)
+            // They go out side by side: each is waited for where it must come.
+            let has = |id: &String| got.iter().any(|got| got["id"] == **id);
+            (has(&run) && (is_strict || has(&lost))).then_some(got)
         });
         let told = got.iter().find(|got| got["id"] == *lost);
         assert_eq!(told.map(|told| text(&told["status"])), (!is_strict).then_some("Aborted"));

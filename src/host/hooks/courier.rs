@@ -49,6 +49,8 @@ pub struct Courier {
     told: Told,
     /// The last event that was looked at.
     seen: EventId,
+    /// Whether the hooks could not be read last time, which is said once.
+    is_blind: bool,
 }
 
 enum Heard {
@@ -80,6 +82,7 @@ impl Courier {
             told: Told::open(&machine.layout),
             // What happened before it was there is still told: the events are kept.
             seen: machine.first_event,
+            is_blind: false,
         })
     }
 
@@ -150,13 +153,14 @@ impl Courier {
             warn!("hooks were not told of everything: more happened than is kept");
         }
         let last = since.events.last().map(|event| event.id);
-        let all = match self.hooks.all().await {
-            Ok(all) => all,
-            Err(error) => {
-                warn!(%error, "could not read the hooks");
-                Vec::new()
-            }
-        };
+        let read = self.hooks.all().await;
+        if let Err(error) = &read
+            && !self.is_blind
+        {
+            warn!(%error, "could not read the hooks; nobody is told of anything until they can be read");
+        }
+        self.is_blind = read.is_err();
+        let all = read.unwrap_or_default();
         for event in since.events {
             let told = feed::news(&self.machine, &self.hooks, &mut self.told, &all, base, &event).await;
             if let Some((name, body)) = told {
