@@ -71,7 +71,18 @@ const LAYERS: &[Layer] = &[
         crates: &[
             PLAIN,
             ASYNC,
-            &["base64", "blake3", "getrandom", "hmac", "prometheus_client", "reqwest", "sha2", "toml"],
+            // Links in what hooks are told are escaped as those in answers.
+            &[
+                "base64",
+                "blake3",
+                "getrandom",
+                "hmac",
+                "percent_encoding",
+                "prometheus_client",
+                "reqwest",
+                "sha2",
+                "toml",
+            ],
         ],
         never: &["std::process"],
     },

@@ -15,6 +15,7 @@ mod doc;
 mod etag;
 mod front;
 mod health;
+mod hooks;
 mod job_path;
 mod kudu;
 mod links;
@@ -148,6 +149,7 @@ fn router(api: Api) -> Router {
         .merge(health::routes())
         .merge(arm::routes())
         .merge(app_settings::routes())
+        .merge(hooks::routes())
         .merge(site::routes());
     routes
         .fallback(answer::no_route)

@@ -72,6 +72,7 @@ impl Site {
             interpreters: BTreeMap::new(),
             insecure_http: false,
             door: DoorConfig { allowed_hosts: vec!["site".to_owned(), "x".to_owned()], ..DoorConfig::default() },
+            kudu_strict: false,
             kudu: EngineSettings::default(),
             env: BTreeMap::new(),
         };

@@ -26,6 +26,7 @@
 //! | [`agenda`] | what becomes of the due times of all schedules of a job? |
 //! | [`catchup`] | what is due now, what is run late, what was missed? |
 //! | [`jitter`] | by how much does this job start later than the others? |
+//! | [`app_settings`], [`hooks`] | which app settings hold? when is a hook told again? |
 //! | [`recover`] | what are the runs whose end nobody saw? |
 //! | [`retain`] | which records are kept? |
 //! | [`door`] | who may do what through the API? |
@@ -42,6 +43,7 @@ pub mod door;
 pub mod env;
 pub mod files;
 pub mod form;
+pub mod hooks;
 pub mod jitter;
 pub mod life;
 pub mod ncrontab;

@@ -19,6 +19,7 @@ pub mod door;
 pub mod events;
 pub mod handle;
 pub mod hold;
+pub mod hooks;
 pub mod instances;
 pub mod keeper;
 pub mod machine;

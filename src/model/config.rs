@@ -39,6 +39,8 @@ pub struct Config {
     pub insecure_http: bool,
     /// How the door is kept.
     pub door: DoorConfig,
+    /// Whether Kudu's routes answer as Kudu's own do, also where webjobd is better on purpose.
+    pub kudu_strict: bool,
     /// What Kudu's settings say of all jobs.
     pub kudu: EngineSettings,
     /// Variables for the processes of all jobs.

@@ -61,6 +61,7 @@ impl<'e> Environment<'e> {
                 trusted_proxies: self.parsed("WEBJOBD_TRUSTED_PROXIES", parse_networks, problems),
                 ..DoorLayer::default()
             },
+            kudu_strict: self.parsed("WEBJOBD_KUDU_STRICT", parse_flag, problems),
             kudu: self.kudu(problems),
             ..Layer::default()
         }

@@ -60,6 +60,9 @@ fn keys(form: &mut Form<'_>, v: &mut Layer) {
     form.key(listen, parsed("an address such as \"127.0.0.1:8090\"", parse_listen), |a| v.listen = Some(a));
     let insecure = key("insecure_http", "Whether it may listen beyond loopback without TLS, behind a proxy");
     form.key(insecure.default(false), Flag, |flag| v.insecure_http = Some(flag));
+    let strict =
+        key("kudu_strict", "Whether Kudu's routes answer as Kudu's own, also where webjobd is better on purpose");
+    form.key(strict.default(false), Flag, |flag| v.kudu_strict = Some(flag));
     let url = key("public_url", "How others reach the API");
     let is_url = parsed("a URL such as \"https://jobs.example.com\"", parse_public_url);
     form.key(url, is_url, |url| v.public_url = Some(url));
