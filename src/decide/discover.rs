@@ -11,12 +11,14 @@
 //! * [`choose`]: which file runs (spec/kudu-webjobs 1.4 and 1.5, told for Linux).
 //! * [`command`]: how a chosen file, or an explicit command, is started.
 //! * [`content`]: which changes mean a restart.
+//! * [`writes`]: which changes of files a job that runs in its own folder made itself.
 //! * [`folder`]: defects of the folder besides its script.
 
 pub mod choose;
 pub mod command;
 pub mod content;
 pub mod folder;
+pub mod writes;
 
 use std::{collections::BTreeMap, sync::Arc};
 

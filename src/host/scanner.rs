@@ -201,7 +201,7 @@ impl Scanner {
                 warn!(%why, "changes of job folders are not announced");
                 self.blind = true;
             }
-            self.settle.hint(hint, now);
+            self.settle.hint(hint, now, |id| self.desired.jobs.contains_key(id));
         }
     }
 

@@ -17,6 +17,7 @@ mod hosts;
 mod kudu;
 mod login;
 mod logs;
+mod mend;
 mod own_api;
 mod promises;
 mod schedules;
