@@ -157,6 +157,11 @@ fn check_jobs(jobs: &Path, interpreters: &Interpreters, session: &Session, here:
     for (folder, why) in folders.unreadable {
         report.add(&folder, None, vec![problem("unreadable", format!("cannot be read: {why}"), true)], here);
     }
+    for (id, unusable) in &folders.unusable {
+        *report.jobs.entry(id.kind).or_default() += 1;
+        report.broken += 1;
+        report.add(&unusable.path, Some(id), discover::unusable(id, unusable).problems, here);
+    }
     check_all(&folders.jobs, interpreters, session, here, report);
 }
 

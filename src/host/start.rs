@@ -34,6 +34,9 @@ use crate::{
 /// A rolled log is left alone for this long before it is compressed, so that whoever reads it can finish.
 const PACK_DELAY: Duration = Duration::from_secs(10);
 
+/// Longest time that a host which ends takes to remove its working copies.
+const CLEAR_MAX: Duration = Duration::from_secs(5);
+
 /// Why a host does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -171,12 +174,26 @@ impl Host {
         if left.killed > 0 || left.left > 0 {
             warn!(killed = left.killed, left = left.left, "ended processes that belonged to no run");
         }
-        for (path, error) in self.machine.copies.clear() {
-            warn!(path = %path.display(), %error, "could not remove a working copy");
-        }
         // It may never have been announced.
         let _ = fs::remove_file(self.machine.layout.host_json());
         info!("all jobs have ended");
+        clear(&self.machine).await;
+    }
+}
+
+/// Removes the working copies. A disk that is slow to delete does not keep the host: what is left, the next start
+/// removes.
+async fn clear(machine: &Arc<Machine>) {
+    let machine = Arc::clone(machine);
+    let cleared = tokio::task::spawn_blocking(move || machine.copies.clear());
+    match tokio::time::timeout(CLEAR_MAX, cleared).await {
+        Ok(Ok(left)) => {
+            for (path, error) in left {
+                warn!(path = %path.display(), %error, "could not remove a working copy");
+            }
+        }
+        Ok(Err(error)) => warn!(%error, "could not remove the working copies"),
+        Err(_) => info!(after = ?CLEAR_MAX, "the disk is slow; the next start removes the other working copies"),
     }
 }
 

@@ -44,6 +44,26 @@ pub struct FolderListing {
     pub unsettled: bool,
 }
 
+/// Something in the place of a job's folder that cannot be one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unusable {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub why: UnusableWhy,
+}
+
+/// Why it cannot be a job's folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnusableWhy {
+    /// Its name is none that a job may have.
+    Name,
+    /// Its name is not UTF-8.
+    NotUtf8,
+    /// It is a link that leads nowhere.
+    Dangling,
+}
+
 /// Where bytes stop being UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotText {

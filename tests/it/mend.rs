@@ -1,6 +1,11 @@
 //! Folders as people leave them: written by the job itself, half copied, in another encoding, with links that lead away.
 
-use std::{fs, os::unix::fs::symlink, time::Instant};
+use std::{
+    ffi::OsStr,
+    fs,
+    os::unix::{ffi::OsStrExt, fs::symlink},
+    time::Instant,
+};
 
 use serde_json::Value;
 
@@ -98,4 +103,63 @@ fn a_folder_that_is_copied_file_by_file_does_not_begin_without_its_settings() {
             return assert_eq!(lives.len(), 1, "{lives:?}");
         }
     }
+}
+
+#[test]
+fn what_lies_in_the_place_of_a_job_and_cannot_be_one_is_listed() {
+    let root = Root::new();
+    root.job("triggered/good", &[("run.sh", FOREVER)]);
+    let jobs = root.path("jobs/triggered");
+    for name in [&b"a\\b"[..], b"new\nline", b"caf\xe9", b".hidden"] {
+        fs::create_dir(jobs.join(OsStr::from_bytes(name))).expect("a folder");
+    }
+    symlink("nowhere", jobs.join("dangling")).expect("a link");
+    let host = root.host();
+    let listed = || -> Vec<(String, Value)> {
+        let told = host.get("/api/v1/jobs").json();
+        let jobs = told["jobs"].as_array().or(told.as_array()).cloned().unwrap_or_default();
+        jobs.into_iter().map(|job| (text(&job["name"]).to_owned(), job["state"].clone())).collect()
+    };
+    let names = ["a%5Cb", "caf%E9", "dangling", "good", "new%0Aline"];
+    assert_eq!(listed().iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), names);
+    assert_eq!(listed().iter().filter(|(_, state)| state == "problem").count(), 4);
+    for (name, code) in [("a%255Cb", "unusable_name"), ("caf%25E9", "unusable_name"), ("dangling", "link_to_nothing")] {
+        assert_eq!(until_problem(&host, &format!("triggered/{name}"), code)["fatal"], true);
+    }
+    // One that is mended is a job.
+    fs::create_dir(jobs.join("nowhere")).expect("a folder");
+    root.write("jobs/triggered/nowhere/run.sh", FOREVER);
+    host.refresh("triggered/dangling");
+    eventually("it leads somewhere", || (host.job("triggered/dangling")["state"] != "problem").then_some(()));
+    let told = root.cli(&["check"]);
+    let out = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert_eq!(told.status.code(), Some(1), "{out}");
+    assert!(out.contains("is not UTF-8; rename it") && out.contains("6 jobs: 6 triggered, 3 cannot run"), "{out}");
+}
+
+#[test]
+fn a_clean_stop_leaves_nothing_in_the_temporary_folder() {
+    let root = Root::new();
+    for job in ["continuous/a", "continuous/b"] {
+        root.job(job, &[("run.sh", FOREVER)]);
+    }
+    root.job("triggered/c", &[("run.sh", "#!/bin/bash\n")]);
+    let host = root.host();
+    host.until_state("continuous/a", "running");
+    host.until_state("continuous/b", "running");
+    let run = host.run("c");
+    host.until_ended("triggered/c", &run);
+    assert!(host.stop().success());
+    let mut left = Vec::new();
+    let mut folders = vec![root.path("tmp")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder").flatten() {
+            left.push(entry.path());
+            folders.extend(entry.path().is_dir().then(|| entry.path()));
+        }
+    }
+    // But for the folder that all hosts of a user share.
+    assert!(left.len() <= 1, "{left:?}");
+    let host = root.host();
+    host.until_state("continuous/a", "running");
 }
