@@ -25,12 +25,13 @@ use crate::{
     },
     decide::{
         config,
-        discover::{self, Interpreters, Surroundings},
+        discover::{self, Interpreters, Surroundings, folder},
         settings,
     },
     model::{
         id::{JobId, JobKind, JobName},
         job::{Found, Problem},
+        listing,
     },
     os::scan::{
         self, Scan, ScanTime,
@@ -104,7 +105,7 @@ fn report(path: Option<&Path>, session: &Session) -> Result<Report, CliError> {
         let is_folder = is_there.map_err(|cause| CliError::Told(Exit::Usage, cause))?.is_dir();
         let path = path::absolute(path).context("failed to find the path")?;
         if !is_folder {
-            return check_settings(&path, &here);
+            return check_settings(&path, session, &here);
         }
         if !is_root(&path) {
             let interpreters = Interpreters::default();
@@ -156,6 +157,11 @@ fn check_jobs(jobs: &Path, interpreters: &Interpreters, session: &Session, here:
     for (folder, why) in folders.unreadable {
         report.add(&folder, None, vec![problem("unreadable", format!("cannot be read: {why}"), true)], here);
     }
+    for (id, unusable) in &folders.unusable {
+        *report.jobs.entry(id.kind).or_default() += 1;
+        report.broken += 1;
+        report.add(&unusable.path, Some(id), discover::unusable(id, unusable).problems, here);
+    }
     check_all(&folders.jobs, interpreters, session, here, report);
 }
 
@@ -167,11 +173,12 @@ fn check_all(
     report: &mut Report,
 ) {
     let programs = Programs::of_this_process();
+    let now = session.now;
     let read_settings = |text: &str, kind: JobKind| {
-        let reading = settings::read(text, kind);
+        let reading = settings::read_at(text, kind, now);
         (reading.settings, reading.raw, reading.problems)
     };
-    let time = ScanTime { now: session.now, quiet: Duration::ZERO };
+    let time = ScanTime { now, quiet: Duration::ZERO };
     let look = |_: &JobId, scan: Scan| match scan {
         Scan::Seen(listing) => {
             let exists = |program: &str| programs.exists(program);
@@ -205,10 +212,14 @@ fn kind_of(path: &Path) -> JobKind {
     kinds.next().unwrap_or(JobKind::Triggered)
 }
 
-fn check_settings(path: &Path, here: &Path) -> Result<Report, CliError> {
-    let text = fs::read_to_string(path).with_context(|| format!("failed to read `{}`", path.display()))?;
+fn check_settings(path: &Path, session: &Session, here: &Path) -> Result<Report, CliError> {
+    let bytes = fs::read(path).with_context(|| format!("failed to read `{}`", path.display()))?;
+    let problems = match listing::text(&bytes) {
+        Ok(text) => settings::read_at(text, kind_of(path), session.now).problems,
+        Err(not_text) => vec![folder::not_utf8(not_text)],
+    };
     let mut report = Report::default();
-    report.add(path, None, settings::read(&text, kind_of(path)).problems, here);
+    report.add(path, None, problems, here);
     Ok(report)
 }
 

@@ -11,21 +11,23 @@
 //! * [`choose`]: which file runs (spec/kudu-webjobs 1.4 and 1.5, told for Linux).
 //! * [`command`]: how a chosen file, or an explicit command, is started.
 //! * [`content`]: which changes mean a restart.
+//! * [`writes`]: which changes of files a job that runs in its own folder made itself.
 //! * [`folder`]: defects of the folder besides its script.
 
 pub mod choose;
 pub mod command;
 pub mod content;
 pub mod folder;
+pub mod writes;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Map, Value};
 
 use crate::model::{
-    id::JobKind,
+    id::{JobId, JobKind},
     job::{ContentHash, Found, Job, Problem, Script},
-    listing::{self, FolderListing},
+    listing::{self, FolderListing, Unusable, UnusableWhy},
     settings::Settings,
 };
 
@@ -107,6 +109,30 @@ pub fn discover(listing: &FolderListing, around: &Surroundings<'_>) -> Found {
     let runs = script.filter(|_| !problems.iter().any(|problem| problem.fatal));
     let job = runs.map(|script| Arc::new(job(listing, &dir, script, settings, &raw_settings, around.hash)));
     Found { id: listing.id.clone(), root: listing.root.clone(), dir: dir.into(), job, problems, raw_settings }
+}
+
+/// Says of something in the place of a job's folder what is wrong with it.
+pub fn unusable(id: &JobId, unusable: &Unusable) -> Found {
+    let (code, message) = match unusable.why {
+        UnusableWhy::Name => (
+            "unusable_name",
+            "the folder's name is none that a job may have: it must be without `\\` and control characters; rename it",
+        ),
+        UnusableWhy::NotUtf8 => ("unusable_name", "the folder's name is not UTF-8; rename it"),
+        UnusableWhy::Dangling => (
+            "link_to_nothing",
+            "the job's folder is a link that leads nowhere; remove it, or make the folder that it leads to",
+        ),
+    };
+    let problems = vec![problem(code, None, message.to_owned(), true)];
+    Found {
+        id: id.clone(),
+        root: unusable.path.clone(),
+        dir: std::path::PathBuf::new(),
+        job: None,
+        problems,
+        raw_settings: Map::new(),
+    }
 }
 
 fn job(

@@ -171,15 +171,15 @@ impl<'f> Form<'f> {
                 match (given(of, key.name), *kind) {
                     (None, _) if key.required => report.lacks(of, key.name),
                     (None, _) => {}
-                    (Some(entry), Some(kind)) if key.only.is_some_and(|only| only != kind) => {
-                        let message = format!("`{}` has no effect on a {kind} job", entry.node.path);
-                        report.warn(entry.start, "no_effect", message);
-                    }
-                    (Some(entry), _) => {
-                        if let Some(value) = rule::take(&rule, &entry.node, report) {
-                            put(value);
+                    // A bad value is one for either kind, as the schema has it.
+                    (Some(entry), kind) => match (rule::take(&rule, &entry.node, report), kind) {
+                        (_, Some(kind)) if key.only.is_some_and(|only| only != kind) => {
+                            let message = format!("`{}` has no effect on a {kind} job", entry.node.path);
+                            report.warn(entry.start, "no_effect", message);
                         }
-                    }
+                        (Some(value), _) => put(value),
+                        (None, _) => {}
+                    },
                 }
             }
         }

@@ -26,10 +26,21 @@ pub fn plan(observed: &Observed, desired: &BTreeMap<JobId, Arc<Found>>) -> Vec<C
     let gone = observed.keys().filter(|id| !desired.contains_key(id)).map(|id| Change::Retire(id.clone()));
     let there = desired.iter().filter_map(|(id, found)| match observed.get(id) {
         None => Some(Change::Add(Arc::clone(found))),
-        Some(known) if known == found => None,
+        Some(known) if is_same(known, found) => None,
         Some(_) => Some(Change::Update(Arc::clone(found))),
     });
     gone.chain(there).collect()
+}
+
+/// Returns whether two pictures of all folders are the same.
+pub fn are_same(one: &Observed, other: &Observed) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one.0 == other.0 && is_same(one.1, other.1))
+}
+
+/// Returns whether two folders say the same. Most are one and the same value: a round that tells of one folder among
+/// thousands looks at that one alone.
+fn is_same(one: &Arc<Found>, other: &Arc<Found>) -> bool {
+    Arc::ptr_eq(one, other) || one == other
 }
 
 /// Returns the job to run when a folder says `found`: a broken one never takes the place of a good one that is known.

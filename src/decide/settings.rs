@@ -21,7 +21,8 @@ use crate::{
     model::{
         id::JobKind,
         job::Problem,
-        settings::{Overlap, Settings},
+        settings::{CatchUp, Overlap, Settings},
+        time::Wall,
     },
 };
 
@@ -48,6 +49,15 @@ impl Reading {
 
 /// Reads the text of a `settings.job` for a job of this kind.
 pub fn read(text: &str, kind: JobKind) -> Reading {
+    read_as_of(text, kind, None)
+}
+
+/// Reads the same, and warns of what has passed by `now`.
+pub fn read_at(text: &str, kind: JobKind, now: Wall) -> Reading {
+    read_as_of(text, kind, Some(now))
+}
+
+fn read_as_of(text: &str, kind: JobKind, now: Option<Wall>) -> Reading {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut report = Report::new(None, text, Unknown::Warned);
     let mut reading = Reading { settings: Settings::default(), raw: Map::new(), problems: Vec::new() };
@@ -59,6 +69,9 @@ pub fn read(text: &str, kind: JobKind) -> Reading {
                 reading.raw = raw;
                 Form::read(&root, Some(kind), &mut report, |form| keys::keys(form, &mut reading.settings));
                 warn_of_surprises(&root, &reading.settings, kind, &mut report);
+                if let Some(now) = now {
+                    warn_of_the_past(&root, &reading.settings, now, &mut report);
+                }
             }
             _ => report.refuse(&root, "wrong_type", "an object such as {\"is_singleton\": true}", None),
         }
@@ -77,6 +90,24 @@ pub fn schema() -> Value {
     ]);
     schema.extend(keys);
     schema.into()
+}
+
+/// Warns of a moment that has passed.
+fn warn_of_the_past(root: &Node, settings: &Settings, now: Wall, report: &mut Report) {
+    let Some(moment) = settings.run_at.filter(|moment| *moment <= now) else { return };
+    let Content::Object(entries) = &root.content else { return };
+    if let Some(entry) = entries.iter().find(|entry| entry.name == "run_at") {
+        let late = match settings.catch_up {
+            CatchUp::None => "it never runs for it".to_owned(),
+            CatchUp::Once | CatchUp::All => {
+                format!(
+                    "a job that comes now runs for it no later than {} s after it",
+                    settings.catch_up_window.as_secs()
+                )
+            }
+        };
+        report.warn(entry.start, "passed", format!("`run_at` has passed ({moment}); {late}"));
+    }
 }
 
 /// Warns where keys are right one by one, but together don't do what they seem to.

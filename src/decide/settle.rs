@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | the folder was moved in, whole | at once |
 //! | something changed, came or went | after [`QUIET`] without another hint |
+//! | the same in a folder that was never seen | after [`QUIET_NEW`] without another hint |
 //! | the last that was seen is a file being written | after [`QUIET_WRITING`] without another hint |
 //! | any, without end | [`PATIENCE`] after the first |
 //! | everything (events were lost) | at once |
@@ -11,6 +12,9 @@
 //! A read that finds the folder still changing is put off by [`Settle::put_off`], under the same last bound: then the
 //! folder is taken as it is, since something that never rests (a job that writes into its own folder) must not hide a
 //! change for ever.
+//!
+//! A folder that is new may be half a copy that looks whole: whoever copies it by hand, file by file, gets a longer rest,
+//! so that it does not begin without its settings. One that was moved in is whole by nature.
 //!
 //! Memory is bounded by the number of folders: one entry each, however many hints come.
 
@@ -27,6 +31,8 @@ use crate::model::{
 
 /// Quiet after which a folder is read.
 pub const QUIET: Duration = Duration::from_millis(250);
+/// Quiet after which a folder is read that was never seen before: short enough to run within a second of the last write.
+pub const QUIET_NEW: Duration = Duration::from_millis(600);
 /// Quiet after which a folder is read although a file in it was not closed after its last write.
 pub const QUIET_WRITING: Duration = Duration::from_millis(1500);
 /// Longest time from a folder's first hint to its reading.
@@ -71,16 +77,20 @@ struct Waiting {
 }
 
 impl Settle {
-    /// Takes in a hint. `Hint::Blind` asks for nothing by itself: the host reads on a timer then.
-    pub fn hint(&mut self, hint: Hint, now: Mono) {
+    /// Takes in a hint; `is_known` tells whether a job's folder was seen before. `Hint::Blind` asks for nothing by itself:
+    /// the host reads on a timer then.
+    pub fn hint(&mut self, hint: Hint, now: Mono, is_known: impl Fn(&JobId) -> bool) {
         match hint {
             Hint::Job { id, kind, path } => {
                 let quiet = match kind {
                     HintKind::MovedIn => Duration::ZERO,
-                    HintKind::Created | HintKind::Removed | HintKind::Changed => QUIET,
+                    HintKind::Created | HintKind::Removed | HintKind::Changed if is_known(&id) => QUIET,
+                    HintKind::Created | HintKind::Removed | HintKind::Changed => QUIET_NEW,
                     HintKind::Writing => QUIET_WRITING,
                 };
-                self.wait(id, now, now, quiet, path);
+                // The file that is being written tells nothing of the rest that its folder needs.
+                let rest = if quiet == QUIET_WRITING { if is_known(&id) { QUIET } else { QUIET_NEW } } else { quiet };
+                self.wait(id, now, (now, quiet), rest, path);
             }
             Hint::Everything { why } => {
                 self.everything.get_or_insert(why);
@@ -94,7 +104,7 @@ impl Settle {
     pub fn put_off(&mut self, job: &DueJob, now: Mono) -> bool {
         let waits = now < job.since + PATIENCE;
         if waits {
-            self.wait(job.id.clone(), job.since, now, QUIET, job.path.clone());
+            self.wait(job.id.clone(), job.since, (now, QUIET), job.quiet.max(QUIET), job.path.clone());
         }
         waits
     }
@@ -111,7 +121,7 @@ impl Settle {
         while self.queue.first().is_some_and(|(at, _)| *at <= now) {
             let Some((_, id)) = self.queue.pop_first() else { break };
             if let Some(Waiting { since, quiet, path, .. }) = self.waiting.remove(&id) {
-                due.push(Due::Job(DueJob { id, since, quiet: quiet.min(QUIET), path }));
+                due.push(Due::Job(DueJob { id, since, quiet, path }));
             }
         }
         due
@@ -122,12 +132,13 @@ impl Settle {
         self.waiting.contains_key(id)
     }
 
-    fn wait(&mut self, id: JobId, since: Mono, now: Mono, quiet: Duration, path: Option<String>) {
+    /// Lets a job wait from `now` on for as long as `pause`; it is to be at rest for `quiet` then.
+    fn wait(&mut self, id: JobId, since: Mono, (now, pause): (Mono, Duration), quiet: Duration, path: Option<String>) {
         let waiting = self.waiting.entry(id.clone()).or_insert(Waiting { since, due: now, quiet, path: None });
         self.queue.remove(&(waiting.due, id.clone()));
         waiting.since = waiting.since.min(since);
         waiting.quiet = quiet;
-        waiting.due = (now + quiet).min(waiting.since + PATIENCE);
+        waiting.due = (now + pause).min(waiting.since + PATIENCE);
         waiting.path = waiting.path.take().or(path);
         self.queue.insert((waiting.due, id));
     }
@@ -155,7 +166,7 @@ mod tests {
         ] {
             let mut settle = Settle::default();
             for (at, kind) in hints {
-                settle.hint(hint("a", *kind, None), ms(*at));
+                settle.hint(hint("a", *kind, None), ms(*at), |_| true);
             }
             assert_eq!(settle.next_deadline(), Some(ms(read_at)), "{hints:?}");
             let due = settle.take_due(ms(read_at));
@@ -166,11 +177,31 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_that_was_never_seen_rests_longer_unless_it_was_moved_in() {
+        use HintKind::{Changed, Created, MovedIn, Writing};
+        for (hints, read_at, quiet) in [
+            (&[(0, Created), (10, Changed)][..], 610, QUIET_NEW),
+            // Its settings come half a second after its script.
+            (&[(0, Created), (10, Changed), (510, Changed)], 1110, QUIET_NEW),
+            (&[(0, Writing)], 1500, QUIET_NEW),
+            (&[(0, MovedIn)], 0, Duration::ZERO),
+        ] {
+            let mut settle = Settle::default();
+            for (at, kind) in hints {
+                settle.hint(hint("a", *kind, None), ms(*at), |_| false);
+            }
+            assert_eq!(settle.next_deadline(), Some(ms(read_at)), "{hints:?}");
+            let due = settle.take_due(ms(read_at));
+            assert!(matches!(&due[..], [Due::Job(job)] if job.quiet == quiet), "{hints:?}: {due:?}");
+        }
+    }
+
+    #[test]
     fn hints_without_end_are_answered_after_the_last_bound() {
         let mut settle = Settle::default();
         let mut read = None;
         for at in (0..).step_by(100) {
-            settle.hint(hint("a", HintKind::Changed, None), ms(at));
+            settle.hint(hint("a", HintKind::Changed, None), ms(at), |_| true);
             if !settle.take_due(ms(at)).is_empty() {
                 read = Some(at);
                 break;
@@ -182,7 +213,7 @@ mod tests {
     #[test]
     fn a_folder_that_is_still_changing_is_put_off_until_it_has_waited_long_enough() {
         let mut settle = Settle::default();
-        settle.hint(hint("a", HintKind::Changed, Some("run.sh")), ms(0));
+        settle.hint(hint("a", HintKind::Changed, Some("run.sh")), ms(0), |_| true);
         let mut now = 250;
         let mut n_reads = 0;
         loop {
@@ -203,9 +234,9 @@ mod tests {
     fn a_burst_is_one_reading_and_names_its_first_path() {
         let mut settle = Settle::default();
         for (at, path) in [(0, "lib/a.py"), (10, "run.py"), (20, "lib/a.py")] {
-            settle.hint(hint("a", HintKind::Changed, Some(path)), ms(at));
+            settle.hint(hint("a", HintKind::Changed, Some(path)), ms(at), |_| true);
         }
-        settle.hint(hint("b", HintKind::Changed, None), ms(15));
+        settle.hint(hint("b", HintKind::Changed, None), ms(15), |_| true);
         let due = settle.take_due(ms(269));
         assert!(matches!(&due[..], [Due::Job(job)] if job.id == id("b")), "{due:?}");
         let due = settle.take_due(ms(270));
@@ -215,8 +246,8 @@ mod tests {
     #[test]
     fn lost_events_are_answered_at_once_and_once() {
         let mut settle = Settle::default();
-        settle.hint(Hint::Everything { why: "first".to_owned() }, ms(5));
-        settle.hint(Hint::Everything { why: "second".to_owned() }, ms(6));
+        settle.hint(Hint::Everything { why: "first".to_owned() }, ms(5), |_| true);
+        settle.hint(Hint::Everything { why: "second".to_owned() }, ms(6), |_| true);
         assert!(settle.next_deadline().is_some_and(|deadline| deadline <= ms(6)));
         assert_eq!(settle.take_due(ms(6)), [Due::Everything("first".to_owned())]);
         assert_eq!(settle.next_deadline(), None);
@@ -254,7 +285,7 @@ mod tests {
                 let name = names[usize::try_from(job).expect("small")];
                 first.entry(id(name)).or_insert(now);
                 last.insert(id(name), (now, kinds[kind]));
-                settle.hint(hint(name, kinds[kind], None), ms(now));
+                settle.hint(hint(name, kinds[kind], None), ms(now), |_| true);
             }
             check(&mut settle, now + 60_000, &mut first, &last);
             prop_assert!(first.is_empty(), "hints without an answer: {first:?}");

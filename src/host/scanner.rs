@@ -8,7 +8,12 @@
 //! A hint is never a fact: losing all of them costs a minute, not a change. Scanning happens on threads that may wait for
 //! the disk.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{sync::mpsc, task};
 use tracing::{info, warn};
@@ -16,7 +21,7 @@ use tracing::{info, warn};
 use crate::{
     decide::{
         discover::{self, Interpreters, Surroundings},
-        settings,
+        reconcile, settings,
         settle::{Due, DueJob, QUIET, Settle},
     },
     host::{handle::Reply, machine::Machine, supervisor::until},
@@ -74,6 +79,8 @@ pub struct Scanner {
     reader: Option<Reader>,
     desired: Desired,
     blind: bool,
+    /// What was said of folders that are no jobs: it is said once.
+    told: BTreeSet<String>,
     rounds: mpsc::Sender<Round>,
 }
 
@@ -120,6 +127,7 @@ impl Scanner {
             reader: Some(reader),
             desired: Desired::default(),
             blind: false,
+            told: BTreeSet::new(),
             rounds,
         };
         tokio::spawn(scanner.live(requested));
@@ -202,7 +210,7 @@ impl Scanner {
                 warn!(%why, "changes of job folders are not announced");
                 self.blind = true;
             }
-            self.settle.hint(hint, now);
+            self.settle.hint(hint, now, |id| self.desired.jobs.contains_key(id));
         }
     }
 
@@ -238,18 +246,28 @@ impl Scanner {
                 }
             }
         }
-        let changed = before != self.desired.jobs;
+        let changed = !reconcile::are_same(&before, &self.desired.jobs);
         // The first picture is one, also when it is empty.
         self.desired.generation += u64::from(changed || self.desired.generation == 0);
         changed
     }
 
     fn take_all(&mut self, folders: &JobFolders, jobs: Vec<(JobId, Outcome)>) {
-        for note in folders.notes.iter().chain(folders.unreadable.values()) {
+        let notes: BTreeSet<String> = folders.notes.iter().chain(folders.unreadable.values()).cloned().collect();
+        for note in notes.difference(&self.told) {
             warn!(%note, "a folder is not usable as a job");
         }
+        self.told = notes;
         // Jobs in a folder that could not be read are unknown, not gone.
-        self.desired.jobs.retain(|id, found| folders.jobs.contains_key(id) || folders.may_exist(&found.root));
+        self.desired.jobs.retain(|id, found| {
+            folders.jobs.contains_key(id) || folders.unusable.contains_key(id) || folders.may_exist(&found.root)
+        });
+        for (id, unusable) in &folders.unusable {
+            let found = Arc::new(discover::unusable(id, unusable));
+            if self.desired.jobs.get(id).is_none_or(|known| *known != found) {
+                self.desired.jobs.insert(id.clone(), found);
+            }
+        }
         let now = self.machine.now().mono;
         for (id, outcome) in jobs {
             // One that waits for quiet is read in its time, and then as if it had not been read now.
@@ -303,7 +321,9 @@ impl Reader {
     fn read_one(&mut self, due: &DueJob, folders: &JobFolders, programs: &Programs, now: &Now) -> Outcome {
         let Some(root) = folders.jobs.get(&due.id) else {
             self.cache.forget(&due.id);
-            return Outcome::Gone;
+            let unusable = folders.unusable.get(&due.id).map(|unusable| discover::unusable(&due.id, unusable));
+            let found = |found| Outcome::Found { found: Box::new(found), unsettled: false };
+            return unusable.map_or(Outcome::Gone, found);
         };
         let mut seen = self.cache.take(&due.id);
         let scan = scan::scan_job(&due.id, root, &mut seen, ScanTime { now: now.wall, quiet: due.quiet });

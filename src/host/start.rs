@@ -46,6 +46,8 @@ const PACK_DELAY: Duration = Duration::from_secs(10);
 
 /// What a stop takes beyond the jobs' graces: output that is drained, records, copies.
 const STOP_SLACK: Duration = Duration::from_secs(15);
+/// Longest time that a host which ends takes to remove its working copies.
+const CLEAR_MAX: Duration = Duration::from_secs(5);
 
 /// Why a host does not start.
 #[derive(Debug, thiserror::Error)]
@@ -213,9 +215,6 @@ impl Host {
         if let Some(cgroups) = &self.machine.cgroups {
             cgroups.remove();
         }
-        for (path, error) in self.machine.copies.clear() {
-            warn!(path = %path.display(), %error, "could not remove a working copy");
-        }
         // Others see by it that there is nothing to mend.
         if let Err(error) = self.machine.open_runs.lock().unwrap_or_else(PoisonError::into_inner).compact() {
             warn!(%error, "could not write the journal of runs anew");
@@ -223,6 +222,23 @@ impl Host {
         // It may never have been announced.
         let _ = fs::remove_file(self.machine.layout.host_json());
         info!("all jobs have ended");
+        clear(&self.machine).await;
+    }
+}
+
+/// Removes the working copies. A disk that is slow to delete does not keep the host: what is left, the next start
+/// removes.
+async fn clear(machine: &Arc<Machine>) {
+    let machine = Arc::clone(machine);
+    let cleared = tokio::task::spawn_blocking(move || machine.copies.clear());
+    match tokio::time::timeout(CLEAR_MAX, cleared).await {
+        Ok(Ok(left)) => {
+            for (path, error) in left {
+                warn!(path = %path.display(), %error, "could not remove a working copy");
+            }
+        }
+        Ok(Err(error)) => warn!(%error, "could not remove the working copies"),
+        Err(_) => info!(after = ?CLEAR_MAX, "the disk is slow; the next start removes the other working copies"),
     }
 }
 

@@ -10,16 +10,17 @@
 
 mod copy;
 mod effects;
+mod renew;
 
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use tracing::{info, warn};
+use tracing::warn;
 
 use self::copy::Copy;
 use crate::{
     decide::{
-        discover::content::what_changed,
+        discover::writes::Writes,
         reconcile,
         supervise::Event,
         wanted::{self, Standing},
@@ -67,6 +68,8 @@ pub struct Supervisor {
     keeper: Keeper,
     latest: Option<Arc<RunRecord>>,
     restarts: u64,
+    /// What it was seen to rewrite in its own folder.
+    writes: Writes,
     facts: Facts,
 }
 
@@ -115,6 +118,7 @@ impl Supervisor {
             copies: Vec::new(),
             lease: None,
             restarts: 0,
+            writes: Writes::default(),
             facts,
         }
     }
@@ -259,35 +263,7 @@ impl Supervisor {
             (Some(_), None) => self.all(&Event::Start(self.freed_by())),
             (None, None) => self.renew(before.as_deref(), &job),
         }
-    }
-
-    /// Tells the copies to stop, unless they are stopped already.
-    fn bar(&mut self, reason: StopReason) {
-        let up = self.copies.iter().any(|copy| !copy.is_idle());
-        if up {
-            info!(job = %self.id, why = %reason, "stopping a job");
-        }
-        self.all(&Event::Stop(reason));
-    }
-
-    /// What a job is started by that was barred before.
-    fn freed_by(&self) -> Trigger {
-        Trigger::Change { what: "it was started again".to_owned() }
-    }
-
-    /// Replaces what runs when its content is another.
-    fn renew(&mut self, before: Option<&Job>, job: &Job) {
-        let Some(before) = before else {
-            return self.all(&Event::Start(Trigger::Change { what: "the job was added".to_owned() }));
-        };
-        let change = what_changed(before, job).map(|change| change.to_string());
-        let fenced = job.settings.is_singleton && !before.settings.is_singleton;
-        let change = change.or_else(|| fenced.then(|| "the setting `is_singleton` changed".to_owned()));
-        let Some(change) = change else { return self.take_over_policy(job) };
-        info!(job = %self.id, %change, "restarting a job");
-        let text = format!("Detected WebJob file/s were updated, refreshing WebJob: {change}");
-        self.log.sys(Level::Info, self.machine.now(), &text);
-        self.all(&Event::Replace { what: change });
+        self.show_writes();
     }
 
     fn barred(&self) -> Option<StopReason> {

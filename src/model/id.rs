@@ -44,6 +44,25 @@ impl JobName {
         if bad { Err(NameError::Job(text.to_owned())) } else { Ok(Self(text.into())) }
     }
 
+    /// Makes a name that stands for a folder whose own is not usable: every byte in its way is written as `%5C` is for `\`.
+    ///
+    /// # Errors
+    /// When that is no name either, for its length.
+    pub fn escaped(bytes: &[u8]) -> Result<Self, NameError> {
+        let mut text = String::new();
+        for chunk in bytes.utf8_chunks() {
+            for letter in chunk.valid().chars() {
+                if letter == '/' || letter == '\\' || letter.is_control() {
+                    letter.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| text.push_str(&format!("%{byte:02X}")));
+                } else {
+                    text.push(letter);
+                }
+            }
+            chunk.invalid().iter().for_each(|byte| text.push_str(&format!("%{byte:02X}")));
+        }
+        Self::parse(&text)
+    }
+
     /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0

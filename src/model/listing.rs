@@ -34,12 +34,65 @@ pub struct FolderListing {
     pub heads: BTreeMap<String, Vec<u8>>,
     /// The text of `settings.job` files in the script's folder, whatever the case of their names.
     pub settings: BTreeMap<String, String>,
+    /// Those of them that are not text, and where that begins to show.
+    pub not_text: BTreeMap<String, NotText>,
     /// Entries that could not be read, with the system's words; the folder itself is the empty path.
     pub unreadable: BTreeMap<String, String>,
     /// Entries whose names are not UTF-8, with replacement characters in them.
     pub odd_names: Vec<String>,
     /// Whether something changed while it was read, or so shortly before that more may follow.
     pub unsettled: bool,
+}
+
+/// Something in the place of a job's folder that cannot be one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unusable {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub why: UnusableWhy,
+}
+
+/// Why it cannot be a job's folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnusableWhy {
+    /// Its name is none that a job may have.
+    Name,
+    /// Its name is not UTF-8.
+    NotUtf8,
+    /// It is a link that leads nowhere.
+    Dangling,
+}
+
+/// Where bytes stop being UTF-8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotText {
+    /// Line, from 1.
+    pub line: u32,
+    /// Column in characters, from 1.
+    pub column: u32,
+    /// Whether they begin as UTF-16 does.
+    pub is_utf16: bool,
+}
+
+/// Returns bytes as a text without its mark of order, or where they stop being one.
+///
+/// # Errors
+/// When they are not UTF-8.
+pub fn text(bytes: &[u8]) -> Result<&str, NotText> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(text.trim_start_matches('\u{feff}')),
+        Err(error) => {
+            let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+            let last = before.rsplit('\n').next().unwrap_or_default();
+            let number = |count: usize| u32::try_from(count + 1).unwrap_or(u32::MAX);
+            Err(NotText {
+                line: number(before.matches('\n').count()),
+                column: number(last.trim_start_matches('\u{feff}').chars().count()),
+                is_utf16: bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]),
+            })
+        }
+    }
 }
 
 /// One entry of a folder.
@@ -90,6 +143,7 @@ impl FolderListing {
             entries: BTreeMap::new(),
             heads: BTreeMap::new(),
             settings: BTreeMap::new(),
+            not_text: BTreeMap::new(),
             unreadable: BTreeMap::new(),
             odd_names: Vec::new(),
             unsettled: false,
@@ -195,6 +249,18 @@ mod tests {
             (&[], ""),
         ] {
             assert_eq!(listing(paths).script_dir(), dir, "{paths:?}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_tell_their_place() {
+        assert_eq!(text(b"\xef\xbb\xbf{}"), Ok("{}"));
+        for (bytes, line, column, is_utf16) in [
+            (&b"{\n  \"a\": \"\xc3\xa9t\xe9\"}"[..], 2, 11, false),
+            (b"\xff\xfe{\0}\0", 1, 1, true),
+            (b"\xfe\xff\0{\0}", 1, 1, true),
+        ] {
+            assert_eq!(text(bytes), Err(NotText { line, column, is_utf16 }), "{bytes:?}");
         }
     }
 

@@ -148,8 +148,10 @@ fn read_beginnings(root: &Path, listing: &mut FolderListing) {
         if !is_settings {
             listing.heads.insert(path, bytes);
         } else if bytes.len() as u64 <= SETTINGS_BYTES_MAX {
-            let text = String::from_utf8_lossy(&bytes);
-            listing.settings.insert(path, text.trim_start_matches('\u{feff}').to_owned());
+            match listing::text(&bytes) {
+                Ok(text) => drop(listing.settings.insert(path, text.to_owned())),
+                Err(not_text) => drop(listing.not_text.insert(path, not_text)),
+            }
         }
     }
 }

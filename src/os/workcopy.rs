@@ -1,7 +1,7 @@
 //! Private working copies: what runs is a copy of the job's folder, which nobody changes under it.
 //!
 //! ```text
-//!  {temp}/lock                               held while this host lives
+//!  {temp}/lock                               held while this host lives; goes with the folder at a clean end
 //!  {temp}/jobs/{kind}/{name}/{content}-{n}   a copy, shared by the runs of that content
 //!  {temp}/jobs/{kind}/{name}/.{…}.part       one being made; renamed when it is whole and proven
 //! ```
@@ -146,10 +146,8 @@ impl WorkCopies {
     /// # Errors
     /// When it cannot be made, others could write into it, or another host uses it.
     pub fn open(temp: &Path) -> Result<Self, CopyError> {
-        private_folder(temp)?;
         let path = temp.join("lock");
-        let locked = file::try_lock(&path).map_err(|error| failed(temp, io::Error::other(error)))?;
-        let held = locked.ok_or_else(|| CopyError::InUse { path: temp.to_owned() })?;
+        let held = take(temp, &path)?;
         // Its time says when a host last began here.
         io::Write::write_all(&mut &held, b"\n").map_err(|source| failed(&path, source))?;
         let jobs = temp.join("jobs");
@@ -200,15 +198,18 @@ impl WorkCopies {
         lock(&self.slots).remove(id);
     }
 
-    /// Gives up every copy and deletes those in which no run works: the host ends. What is being copied is left off, which
-    /// is waited for, and nothing is copied any more. Returns those that could not be deleted.
+    /// Gives up every copy, deletes those in which no run works, and the temporary folder with them when nothing is left in
+    /// it: the host ends. What is being copied is left off, which is waited for, and nothing is copied any more. Returns
+    /// those that could not be deleted.
     pub fn clear(&self) -> Vec<(PathBuf, io::Error)> {
         self.closed.store(true, Ordering::Release);
         let slots = mem::take(&mut *lock(&self.slots));
         for slot in slots.into_values() {
             lock(&slot).take();
         }
-        self.collect()
+        let left = self.collect();
+        remove::temp(&self.temp);
+        left
     }
 
     fn go_on(&self) -> Result<(), CopyError> {
@@ -243,9 +244,9 @@ impl WorkCopies {
             if !old || !private::is_ours(&temp) {
                 continue;
             }
-            // The lock file stays: one that is removed and made again would be another lock.
             if let Ok(Some(_held)) = file::try_lock(&temp.join("lock")) {
                 left.extend(remove::unused(remove::copies_in(&temp.join("jobs"))));
+                remove::temp(&temp);
             }
         }
         left
@@ -293,6 +294,20 @@ impl Copied {
         let whole = self.stamps.len() <= LOOKED_AT_MAX;
         let looked_at = self.stamps.iter().filter(|(path, _)| whole || *path == job.script.run_command);
         looked_at.into_iter().all(|(path, stamp)| Stamp::of(&self.path.join(path)).as_ref() == Some(stamp))
+    }
+}
+
+/// Makes the folder and takes its lock. One that goes meanwhile, because its last host is just ending, is made anew.
+fn take(temp: &Path, path: &Path) -> Result<fs::File, CopyError> {
+    loop {
+        private_folder(temp)?;
+        match file::try_lock(path) {
+            Ok(Some(held)) if file::is_at(&held, path) => return Ok(held),
+            Ok(Some(_)) => {}
+            Ok(None) => return Err(CopyError::InUse { path: temp.to_owned() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(temp, error)),
+        }
     }
 }
 

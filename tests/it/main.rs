@@ -24,6 +24,7 @@ mod kudu;
 mod login;
 mod logs;
 mod logstream;
+mod mend;
 mod own;
 mod own_api;
 mod promises;

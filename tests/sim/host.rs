@@ -124,7 +124,7 @@ impl Host {
 
     /// Takes in a hint.
     pub fn hint(&mut self, hint: Hint, now: Mono) {
-        self.settle.hint(hint, now);
+        self.settle.hint(hint, now, |id| self.desired.contains_key(id));
     }
 
     /// Passes a fact to the run's actor.

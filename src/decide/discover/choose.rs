@@ -11,7 +11,7 @@
 use super::{Surroundings, command, problem};
 use crate::model::{
     job::{Problem, Script},
-    listing::{self, Entry, FolderListing},
+    listing::{self, Entry, EntryKind, FolderListing, LinkTo},
     settings::Settings,
 };
 
@@ -179,6 +179,22 @@ impl<'a> Folder<'a> {
         }
     }
 
+    /// A link that would run if it were a file of this folder, `run` first, and where it leads.
+    fn link_that_might_run(&self) -> Option<(&'a str, &'static str)> {
+        let links = self.listing.children(self.dir).filter_map(|(name, entry)| match entry.kind {
+            EntryKind::Link(LinkTo::Outside) => Some((name, "out of the job's folder")),
+            EntryKind::Link(LinkTo::Nothing) => Some((name, "nowhere")),
+            EntryKind::Link(LinkTo::File | LinkTo::Folder) | EntryKind::Folder | EntryKind::File | EntryKind::Other => {
+                None
+            }
+        });
+        let is_run = |name: &str| stem(name).eq_ignore_ascii_case("run");
+        let is_script = |name: &str| self.kinds.iter().any(|(ext, _)| extension(name).eq_ignore_ascii_case(ext));
+        let mut might = links.filter(|(name, _)| is_run(name) || is_script(name));
+        let first = might.next()?;
+        if is_run(first.0) { Some(first) } else { might.find(|(name, _)| is_run(name)).or(Some(first)) }
+    }
+
     fn nothing(&self) -> Problem {
         let place = if self.dir.is_empty() { "the job's folder".to_owned() } else { format!("`{}`", self.dir) };
         let mut message = format!("No runnable script file was found in {place}");
@@ -189,8 +205,17 @@ impl<'a> Folder<'a> {
             }
             return problem("no_script", Some(&listing::join(self.dir, unable.name)), message, true);
         }
+        if let Some((name, why)) = self.link_that_might_run() {
+            message += &format!(": `{name}` is a link that leads {why} and is not followed; put the file itself here");
+            return problem("no_script", Some(&listing::join(self.dir, name)), message, true);
+        }
         let children = self.listing.children(self.dir).filter(|(name, _)| !listing::is_noise(name));
-        let names = children.map(|(name, entry)| if entry.is_file() { name.to_owned() } else { format!("{name}/") });
+        let names = children.map(|(name, entry)| match entry.kind {
+            EntryKind::Folder | EntryKind::Link(LinkTo::Folder) => format!("{name}/"),
+            EntryKind::File | EntryKind::Link(LinkTo::File | LinkTo::Nothing | LinkTo::Outside) | EntryKind::Other => {
+                name.to_owned()
+            }
+        });
         let mut seen: Vec<_> = names.take(SEEN_MAX + 1).collect();
         if seen.len() > SEEN_MAX {
             seen[SEEN_MAX] = "…".to_owned();

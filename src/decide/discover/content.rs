@@ -7,11 +7,12 @@
 //!
 //! A job that runs in its own folder may write there, and must not restart itself for ever. So for such a job
 //! * files that look like output ([`is_output`]) do not count at all, and
-//! * of the others only a changed file counts, not one that came or went.
+//! * of the others only a changed file counts, not one that came or went, and
+//! * one that changes after every start is the job's own in the end ([`super::writes`]).
 //!
 //! Therefore [`what_changed`], not a comparison of hashes, says whether a run is out of date.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use crate::model::{
     job::{FileFact, Job, Manifest, Script},
@@ -56,6 +57,11 @@ impl fmt::Display for Change {
 /// Returns the first thing that makes a run of `old` out of date, the script itself before other files; `None` when it
 /// may go on.
 pub fn what_changed(old: &Job, new: &Job) -> Option<Change> {
+    what_changed_but(old, new, &BTreeSet::new())
+}
+
+/// The same without regard to changes of some files.
+pub fn what_changed_but(old: &Job, new: &Job, but: &BTreeSet<String>) -> Option<Change> {
     // What runs on every host, and is to run on one alone from now on, has to start anew to find out on which.
     let alone = !old.settings.is_singleton && new.settings.is_singleton;
     if old.content == new.content && old.root == new.root && !alone {
@@ -68,7 +74,7 @@ pub fn what_changed(old: &Job, new: &Job) -> Option<Change> {
     };
     // First, because it decides which files count.
     setting("is_in_place", old.in_place() != new.in_place())
-        .or_else(|| file_changed(&old.files, &new.files, &new.script.run_command, new.in_place()))
+        .or_else(|| file_changed(old, new, but))
         .or_else(script)
         .or_else(|| setting("args", old.settings.args != new.settings.args))
         .or_else(|| setting("env", old.settings.env != new.settings.env))
@@ -156,14 +162,16 @@ pub(super) fn bytes(files: &Manifest, script: &Script, settings: &Settings, in_p
     bytes
 }
 
-fn file_changed(old: &Manifest, new: &Manifest, script: &str, in_place: bool) -> Option<Change> {
+fn file_changed(old: &Job, new: &Job, but: &BTreeSet<String>) -> Option<Change> {
+    let (in_place, own) = (new.in_place(), &new.script.run_command);
+    let (old, new) = (&old.files, &new.files);
     let compare = |path: &String| match (old.get(path), new.get(path)) {
+        _ if but.contains(path) => None,
         (Some(was), Some(is)) if was.hash != is.hash || was.size != is.size => Some(Change::Changed(path.clone())),
         (Some(was), Some(is)) if was.mode != is.mode => Some(Change::Mode(path.clone())),
         (Some(_), None) if !in_place => Some(Change::Removed(path.clone())),
         (None, Some(_)) if !in_place => Some(Change::Added(path.clone())),
         (None | Some(_), None | Some(_)) => None,
     };
-    let own = script.to_owned();
-    compare(&own).or_else(|| new.keys().find_map(compare)).or_else(|| old.keys().find_map(compare))
+    compare(own).or_else(|| new.keys().find_map(compare)).or_else(|| old.keys().find_map(compare))
 }

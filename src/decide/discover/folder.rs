@@ -5,7 +5,7 @@
 use super::problem;
 use crate::model::{
     job::Problem,
-    listing::{self, BYTES_LARGE, ENTRIES_LARGE, Entry, EntryKind, FolderListing, LinkTo},
+    listing::{self, BYTES_LARGE, ENTRIES_LARGE, Entry, EntryKind, FolderListing, LinkTo, NotText},
     settings::Settings,
 };
 
@@ -81,13 +81,23 @@ fn settings_read(listing: &FolderListing, dir: &str) -> Vec<Problem> {
     let mut found = Vec::new();
     for (name, entry) in listing.children(dir).filter(|(name, _)| listing::is_settings(name)) {
         let path = listing::join(dir, name);
-        if !listing.settings.contains_key(&path) && !listing.unreadable.contains_key(&path) {
+        if let Some(not_text) = listing.not_text.get(&path) {
+            found.push(Problem { file: Some(path), ..not_utf8(*not_text) });
+        } else if !listing.settings.contains_key(&path) && !listing.unreadable.contains_key(&path) {
             let what = if entry.is_file() { "is too long" } else { "is not a file" };
             let message = format!("{what}; it must be a file with a JSON object");
             found.push(problem("settings_unreadable", Some(&path), message, true));
         }
     }
     found
+}
+
+/// Returns the problem of settings that are not UTF-8.
+pub fn not_utf8(not_text: NotText) -> Problem {
+    let NotText { line, column, is_utf16 } = not_text;
+    let what = if is_utf16 { "is UTF-16, not UTF-8" } else { "is not UTF-8 from here on" };
+    let message = format!("the file {what}; save it as UTF-8");
+    Problem { line: Some(line), column: Some(column), ..problem("not_utf8", None, message, true) }
 }
 
 fn size(listing: &FolderListing) -> Option<Problem> {

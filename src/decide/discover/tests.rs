@@ -12,7 +12,7 @@ use crate::model::{
 };
 
 const X: u32 = 0o755;
-const PLAIN: u32 = 0o644;
+pub(super) const PLAIN: u32 = 0o644;
 
 /// The rule of `run.*` first, then by kind, then by name.
 #[test]
@@ -323,7 +323,7 @@ fn read_settings(text: &str, _: JobKind) -> ReadSettings {
     (settings, map, Vec::new())
 }
 
-fn folder(files: &[&str]) -> FolderListing {
+pub(super) fn folder(files: &[&str]) -> FolderListing {
     let id = JobId { kind: JobKind::Continuous, name: JobName::parse("j").expect("a name") };
     let mut listing = FolderListing::empty(id, "/jobs/continuous/j".into());
     for file in files {
@@ -339,7 +339,7 @@ fn folder(files: &[&str]) -> FolderListing {
     listing
 }
 
-fn put(listing: &mut FolderListing, path: &str, mode: u32, text: &str) {
+pub(super) fn put(listing: &mut FolderListing, path: &str, mode: u32, text: &str) {
     let mut hash = [0; 16];
     hash.iter_mut().zip(text.bytes()).for_each(|(to, from)| *to = from);
     let entry = Entry { kind: EntryKind::File, size: text.len() as u64, mode, hash: ContentHash(hash) };
@@ -347,7 +347,7 @@ fn put(listing: &mut FolderListing, path: &str, mode: u32, text: &str) {
     listing.heads.insert(path.to_owned(), text.as_bytes().to_vec());
 }
 
-fn job_of(listing: &FolderListing) -> Arc<Job> {
+pub(super) fn job_of(listing: &FolderListing) -> Arc<Job> {
     let found = discover(listing, &AROUND.all());
     found.job.unwrap_or_else(|| panic!("{:?}", found.problems))
 }

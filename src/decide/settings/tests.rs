@@ -51,6 +51,24 @@ fn json_as_people_write_it_is_tolerated() {
 }
 
 #[test]
+fn a_moment_that_has_passed_is_warned_of() {
+    let now = "2026-03-01T12:00:00Z".parse().expect("a time");
+    let told = |text: &str| -> Vec<(Option<u32>, bool, String)> {
+        let problems = read_at(text, Triggered, now).problems.into_iter();
+        problems.map(|problem| (problem.column, problem.fatal, problem.message)).collect()
+    };
+    assert_eq!(told(r#"{"run_at": "2026-03-01T12:00:01Z"}"#), []);
+    let late =
+        "`run_at` has passed (2026-03-01T11:00:00Z); a job that comes now runs for it no later than 600 s after it";
+    assert_eq!(told(r#"{"run_at": "2026-03-01T12:00:00+01:00"}"#), [(Some(2), false, late.to_owned())]);
+    let never = "`run_at` has passed (2026-03-01T11:00:00Z); it never runs for it";
+    assert_eq!(
+        told(r#"{"catch_up": "none", "run_at": "2026-03-01T11:00:00Z"}"#),
+        [(Some(22), false, never.to_owned())]
+    );
+}
+
+#[test]
 fn every_key_of_a_triggered_job_is_read() {
     let text = r#"{
         "description": "d", "enabled": false, "command": "make", "args": ["-k", ""], "env": {"A": "1", "b.c:d": ""},
@@ -103,18 +121,25 @@ fn every_defect_is_told_with_its_place_in_one_go() {
 }
 
 #[test]
-fn a_key_of_the_other_kind_is_a_warning_and_not_read() {
+fn a_key_of_the_other_kind_is_checked_and_then_has_no_effect() {
     assert_eq!(
-        lines(Continuous, r#"{"schedule": "bad", "retries": 5}"#),
+        lines(Continuous, r#"{"schedule": "@daily", "jitter": -1}"#),
         [
             "1:2 warn no_effect: `schedule` has no effect on a continuous job",
-            "1:21 warn no_effect: `retries` has no effect on a continuous job",
+            "1:24 warn no_effect: `jitter` has no effect on a continuous job",
+            "1:34 bad out_of_range: `jitter` must be a number of seconds from 0 to 86400, not -1",
         ]
     );
-    assert_eq!(
-        lines(Triggered, r#"{"restart": 5}"#),
-        ["1:2 warn no_effect: `restart` has no effect on a triggered job"]
-    );
+    assert_eq!(good_but_warned(Continuous, r#"{"schedule": "@daily"}"#).schedules, []);
+    let restart = lines(Triggered, r#"{"restart": 5}"#);
+    assert_eq!(restart[0], "1:2 warn no_effect: `restart` has no effect on a triggered job");
+    assert!(restart[1].starts_with("1:13 bad wrong_type: `restart` must be an object"), "{restart:?}");
+}
+
+fn good_but_warned(kind: JobKind, text: &str) -> Settings {
+    let reading = read_for(kind, text);
+    assert!(reading.is_usable(), "{:?}", reading.problems);
+    reading.settings
 }
 
 #[test]

@@ -2,21 +2,28 @@
 //!
 //! Roots are given in order; a name that an earlier root has hides the same name in a later one, without regard to
 //! case. The folders of kinds are found in any case. A name that begins with a dot is no job: copying programs keep
-//! their unfinished work under such names.
+//! their unfinished work under such names. What cannot be a job though it lies in the place of one, for its name or
+//! because it is a link to nothing, is listed as such under a name that stands for its own.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
 };
 
-use crate::model::id::{JobId, JobKind, JobName};
+use crate::model::{
+    id::{JobId, JobKind, JobName},
+    listing::{Unusable, UnusableWhy},
+};
 
 /// The job folders below some roots.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JobFolders {
     /// Each job's folder.
     pub jobs: BTreeMap<JobId, PathBuf>,
+    /// What lies in the place of a job and cannot be one.
+    pub unusable: BTreeMap<JobId, Unusable>,
     /// What is not a job though it looks like one, and why, for people.
     pub notes: Vec<String>,
     /// Folders that exist but could not be read, with the reason: jobs in them are unknown, not gone.
@@ -36,8 +43,9 @@ pub fn job_folders(roots: &[PathBuf]) -> JobFolders {
     let mut taken = BTreeSet::new();
     for root in roots {
         let mut of_root = Vec::new();
-        for (name, path) in folders_in(root, &mut found) {
-            if let Some(kind) = JobKind::ALL.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(&name)) {
+        for Entry { name, path, is_dangling } in folders_in(root, &mut found) {
+            let Some(name) = name.to_str().filter(|_| !is_dangling) else { continue };
+            if let Some(kind) = JobKind::ALL.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(name)) {
                 // The name as documented comes before other cases of it.
                 of_root.push((name != kind.as_str(), kind, path));
             }
@@ -45,9 +53,15 @@ pub fn job_folders(roots: &[PathBuf]) -> JobFolders {
         of_root.sort();
         let mut of_root_names = BTreeSet::new();
         for (_, kind, folder) in of_root {
-            for (name, path) in folders_in(&folder, &mut found) {
-                add(&mut found, &taken, &mut of_root_names, kind, &name, path);
+            let mut unusable = Vec::new();
+            for entry in folders_in(&folder, &mut found) {
+                match usable(&entry) {
+                    Ok(name) => add(&mut found, &taken, &mut of_root_names, kind, name, entry.path),
+                    Err(why) => unusable.push((entry, why)),
+                }
             }
+            // A job whose own name is the one that would stand for another folder's comes first.
+            unusable.into_iter().for_each(|(entry, why)| add_unusable(&mut found, kind, entry, why));
         }
         taken.append(&mut of_root_names);
     }
@@ -59,28 +73,48 @@ fn add(
     taken: &BTreeSet<(JobKind, String)>,
     of_root: &mut BTreeSet<(JobKind, String)>,
     kind: JobKind,
-    name: &str,
+    name: JobName,
     path: PathBuf,
 ) {
-    if name.starts_with('.') {
-        return;
-    }
-    let Ok(parsed) = JobName::parse(name) else {
-        found.notes.push(format!("`{}` is not a job: its name is not usable; rename it", path.display()));
-        return;
-    };
-    let lower = (kind, name.to_lowercase());
-    let id = JobId { kind, name: parsed };
+    let lower = (kind, name.as_str().to_lowercase());
+    let id = JobId { kind, name };
     if taken.contains(&lower) || found.jobs.contains_key(&id) {
-        found.notes.push(format!("`{}` is hidden by the job of the same name elsewhere", path.display()));
+        found.notes.push(format!("{} is hidden by the job of the same name elsewhere", shown(&path)));
         return;
     }
     of_root.insert(lower);
     found.jobs.insert(id, path);
 }
 
-/// The folders in a folder, and links to folders, by name.
-fn folders_in(folder: &Path, found: &mut JobFolders) -> Vec<(String, PathBuf)> {
+/// Returns the name of the job whose folder it is, or why it can be none.
+fn usable(entry: &Entry) -> Result<JobName, UnusableWhy> {
+    let name = entry.name.to_str().ok_or(UnusableWhy::NotUtf8)?;
+    let name = JobName::parse(name).map_err(|_| UnusableWhy::Name)?;
+    if entry.is_dangling { Err(UnusableWhy::Dangling) } else { Ok(name) }
+}
+
+fn add_unusable(found: &mut JobFolders, kind: JobKind, entry: Entry, why: UnusableWhy) {
+    let name = JobName::escaped(entry.name.as_encoded_bytes()).map(|name| JobId { kind, name });
+    match name.ok().filter(|id| !found.jobs.contains_key(id) && !found.unusable.contains_key(id)) {
+        Some(id) => drop(found.unusable.insert(id, Unusable { path: entry.path, why })),
+        None => found.notes.push(format!("{} is not a job: its name is not usable; rename it", shown(&entry.path))),
+    }
+}
+
+/// Writes a path so that no letter of it is taken for something else.
+fn shown(path: &Path) -> String {
+    format!("`{}`", path.to_string_lossy().escape_debug())
+}
+
+/// A folder, a link to one, or a link to nothing.
+struct Entry {
+    name: OsString,
+    path: PathBuf,
+    is_dangling: bool,
+}
+
+/// The folders in a folder, links to folders and links to nothing, by name; none whose name begins with a dot.
+fn folders_in(folder: &Path, found: &mut JobFolders) -> Vec<Entry> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) => {
@@ -99,19 +133,21 @@ fn folders_in(folder: &Path, found: &mut JobFolders) -> Vec<(String, PathBuf)> {
                 break;
             }
         };
-        let is_folder = match entry.file_type() {
-            Ok(kind) if kind.is_symlink() => entry.path().is_dir(),
-            Ok(kind) => kind.is_dir(),
-            Err(_) => false,
+        let (is_folder, is_dangling) = match entry.file_type() {
+            Ok(kind) if kind.is_symlink() => (entry.path().is_dir(), is_dangling(&entry.path())),
+            Ok(kind) => (kind.is_dir(), false),
+            Err(_) => (false, false),
         };
-        if !is_folder {
-            continue;
-        }
-        match entry.file_name().into_string() {
-            Ok(name) => folders.push((name, entry.path())),
-            Err(_) => found.notes.push(format!("`{}` is not a job: its name is not UTF-8", entry.path().display())),
+        let name = entry.file_name();
+        if (is_folder || is_dangling) && !name.as_encoded_bytes().starts_with(b".") {
+            folders.push(Entry { name, path: entry.path(), is_dangling });
         }
     }
-    folders.sort();
+    folders.sort_by(|one, other| one.name.cmp(&other.name));
     folders
+}
+
+/// Whether nothing is where a link leads; one that may not be followed is no such link.
+fn is_dangling(link: &Path) -> bool {
+    fs::metadata(link).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }

@@ -87,7 +87,8 @@ fn of_path(path: &Path, how: How, roots: &[PathBuf]) -> Option<Seen> {
 }
 
 fn in_job(kind: JobKind, job: &str, rest: &[&str], how: How) -> Option<Seen> {
-    let id = JobId { kind, name: JobName::parse(job).ok()? };
+    // One with a name that is not usable is listed under one that is.
+    let id = JobId { kind, name: JobName::parse(job).or_else(|_| JobName::escaped(job.as_bytes())).ok()? };
     let itself = rest.is_empty();
     let path = (!itself).then(|| rest.join("/"));
     if path.as_deref().is_some_and(listing::is_noise) {

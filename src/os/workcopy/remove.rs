@@ -40,6 +40,32 @@ pub(super) fn unused(paths: Vec<PathBuf>) -> Vec<(PathBuf, io::Error)> {
     gone.collect()
 }
 
+/// Removes what is left of a host's temporary folder when it holds no copies any more: the folders of its jobs, and last,
+/// unless something else lies in it, its lock and itself. Whoever calls holds the lock: one that takes it meanwhile looks
+/// whether it is still in its place.
+pub(super) fn temp(temp: &Path) {
+    for folder in ["jobs", "shutdown"].map(|name| temp.join(name)) {
+        empty(&folder, 2);
+        let _ = fs::remove_dir(folder);
+    }
+    let entries = fs::read_dir(temp).into_iter().flatten().flatten();
+    if cfg!(unix) && entries.map(|entry| entry.file_name()).eq(["lock"]) {
+        let _ = fs::remove_file(temp.join("lock"));
+        let _ = fs::remove_dir(temp);
+    }
+}
+
+/// Removes the empty folders below a folder, so many levels deep.
+fn empty(folder: &Path, levels: u32) {
+    for inner in folders_in(folder) {
+        if levels > 1 {
+            empty(&inner, levels - 1);
+        }
+        // One that is not empty stays.
+        let _ = fs::remove_dir(inner);
+    }
+}
+
 /// The copies, whole or not, in a folder of copies: `{kind}/{name}/{copy}`.
 pub(super) fn copies_in(jobs: &Path) -> Vec<PathBuf> {
     let below = |folders: Vec<PathBuf>| folders.iter().flat_map(|folder| folders_in(folder)).collect::<Vec<_>>();
