@@ -1,6 +1,7 @@
 //! Our own routes, below `/api/v1`: what Kudu never had. Shapes in `wire`, errors in `problem`.
 
 mod log;
+mod runs;
 mod show;
 
 use std::{sync::Arc, time::Duration};
@@ -20,13 +21,10 @@ use super::{
     links::Links,
     problem::{Answer, Problem},
     query::Params,
-    wire::{JobWire, OccurrencesWire, PhaseWire, RunRequest, RunsWire},
+    wire::{JobWire, OccurrencesWire, PhaseWire, RunRequest},
 };
 use crate::{
-    host::{
-        handle::{RunFilter, Ticket},
-        view::JobView,
-    },
+    host::{handle::Ticket, view::JobView},
     model::{
         args,
         id::{JobId, JobKind, JobName, RunId},
@@ -47,10 +45,10 @@ pub fn routes() -> Router<Api> {
     let job = "/api/v1/jobs/{kind}/{name}";
     Router::new()
         .route("/api/v1/jobs", get(jobs))
-        .route("/api/v1/runs", get(runs))
+        .route("/api/v1/runs", get(runs::all))
         .route("/api/v1/refresh", post(refresh))
         .route(job, get(one))
-        .route(&format!("{job}/runs"), get(runs_of_one).post(run))
+        .route(&format!("{job}/runs"), get(runs::of_one).post(run))
         .route(&format!("{job}/runs/{{run}}"), get(run_one))
         .route(&format!("{job}/runs/{{run}}/cancel"), post(cancel))
         .route(&format!("{job}/start"), post(start))
@@ -129,39 +127,6 @@ fn accepted(api: &Api, job: &JobId, ticket: Ticket, arguments: Option<String>, u
         pid: None,
         log: None,
     }
-}
-
-async fn runs(State(api): State<Api>, RawQuery(query): RawQuery) -> Answer {
-    let params = Params::parse(query.as_deref());
-    match params.get("job").filter(|text| !text.is_empty()) {
-        Some(text) => {
-            let (kind, name) = text.split_once('/').unwrap_or(("", text));
-            let path = JobPath { kind: kind.to_owned(), name: name.to_owned(), run: String::new() };
-            list_runs(&api, vec![find(&api, &path)?], &params).await
-        }
-        None => {
-            let jobs = api.handle.view().jobs().iter().map(|job| job.found.id.clone()).collect();
-            list_runs(&api, jobs, &params).await
-        }
-    }
-}
-
-async fn runs_of_one(State(api): State<Api>, Path(path): Path<JobPath>, RawQuery(query): RawQuery) -> Answer {
-    list_runs(&api, vec![find(&api, &path)?], &Params::parse(query.as_deref())).await
-}
-
-async fn list_runs(api: &Api, jobs: Vec<JobId>, params: &Params) -> Answer {
-    let limit = limit(params, "limit")?;
-    let since = params.value("since", "a moment such as 2026-02-28T12:00:00Z")?;
-    let filter = RunFilter { failed: params.flag("failed")?, since, limit: Some(limit) };
-    let mut found = Vec::new();
-    for job in jobs {
-        found.extend(api.handle.history(&job, filter.clone()).await?);
-    }
-    found.sort_by(|a, b| (b.started, b.id, &a.job).cmp(&(a.started, a.id, &b.job)));
-    let now = api.handle.now();
-    let runs = found.iter().take(limit).map(|record| show::run(record, now)).collect();
-    Ok(answer::json(StatusCode::OK, &RunsWire { runs }))
 }
 
 async fn run_one(State(api): State<Api>, Path(path): Path<JobPath>, RawQuery(query): RawQuery) -> Answer {

@@ -79,7 +79,9 @@ impl HostHandle {
         self.refresh(Some(job.clone())).await?;
         self.gone(job).await;
         self.forget(job.clone()).await?;
-        blocking(move || remove(&data).map_err(|error| failed("remove", &data, &error))).await
+        blocking(move || remove(&data).map_err(|error| failed("remove", &data, &error))).await?;
+        self.index().cleared(job, self.now());
+        Ok(())
     }
 
     /// Writes a job's `settings.job` as a whole.

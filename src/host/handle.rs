@@ -3,11 +3,14 @@
 //! Whoever holds a handle may ask; the actors answer. Records and logs are read through `store`, on a thread that may
 //! wait for the disk, never on the actors.
 
+mod history;
 mod read;
 
 use std::{path::PathBuf, sync::Arc};
 
 use tokio::sync::{mpsc, oneshot};
+
+pub use self::history::RunPage;
 
 use crate::{
     decide::{admit::Refusal, zone::Zone},
@@ -19,7 +22,7 @@ use crate::{
         time::Wall,
     },
     os::clock::Clock,
-    store::layout::Layout,
+    store::{index::Index, layout::Layout},
 };
 
 /// Commands that wait for the host's ear; when it is full, callers wait.
@@ -216,9 +219,18 @@ struct Shared {
     commands: mpsc::Sender<Command>,
     view: Arc<View>,
     config: Arc<Config>,
-    layout: Layout,
+    disk: Disk,
     clock: Clock,
     zone: Zone,
+}
+
+/// What a handle reads from disk.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    /// Where things lie.
+    pub layout: Layout,
+    /// Which runs there are.
+    pub index: Arc<Index>,
 }
 
 impl HostHandle {
@@ -228,18 +240,19 @@ impl HostHandle {
         commands: mpsc::Sender<Command>,
         view: Arc<View>,
         config: Arc<Config>,
-        layout: Layout,
+        disk: Disk,
         clock: Clock,
         zone: Zone,
     ) -> Self {
-        Self { shared: Arc::new(Shared { commands, view, config, layout, clock, zone }) }
+        Self { shared: Arc::new(Shared { commands, view, config, disk, clock, zone }) }
     }
 
     /// Makes a handle for tests of what stands on it.
     #[cfg(test)]
     pub fn for_tests(commands: mpsc::Sender<Command>, view: Arc<View>, config: Arc<Config>, layout: Layout) -> Self {
         let zone = Zone::parse("UTC").expect("a name of a zone");
-        Self::new(commands, view, config, layout, Clock::start(), zone)
+        let (clock, index) = (Clock::start(), Arc::new(Index::start(&layout, Wall::UNIX_EPOCH)));
+        Self::new(commands, view, config, Disk { layout, index }, clock, zone)
     }
 
     /// Returns what every job is doing.
@@ -254,7 +267,12 @@ impl HostHandle {
 
     /// Returns where things lie on disk.
     pub fn layout(&self) -> &Layout {
-        &self.shared.layout
+        &self.shared.disk.layout
+    }
+
+    /// Returns the index over all runs.
+    pub(super) fn index(&self) -> &Arc<Index> {
+        &self.shared.disk.index
     }
 
     /// Reads the wall clock, for answers that show how long something takes already.

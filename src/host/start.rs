@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 use crate::{
     decide::zone::Zone,
     host::{
-        handle::{COMMANDS_MAX, HostHandle},
+        handle::{COMMANDS_MAX, Disk, HostHandle},
         instances,
         machine::Machine,
         reconciler::{Reconciler, Stopping},
@@ -28,7 +28,7 @@ use crate::{
         process::{self, Cgroups, OrphanReaper, Spawner},
         workcopy::WorkCopies,
     },
-    store::{layout::Layout, log::Packer, open_runs::OpenRuns, overrides::Overrides},
+    store::{index::Index, layout::Layout, log::Packer, open_runs::OpenRuns, overrides::Overrides},
 };
 
 /// A rolled log is left alone for this long before it is compressed, so that whoever reads it can finish.
@@ -174,6 +174,9 @@ impl Host {
         for (path, error) in self.machine.copies.clear() {
             warn!(path = %path.display(), %error, "could not remove a working copy");
         }
+        let index = Arc::clone(&self.machine.index);
+        // Whatever is asked from here on is answered from the records.
+        let _ = tokio::task::spawn_blocking(move || index.close()).await;
         // It may never have been announced.
         let _ = fs::remove_file(self.machine.layout.host_json());
         info!("all jobs have ended");
@@ -203,7 +206,8 @@ async fn take_lock(layout: &Layout) -> Result<FileLock, StartError> {
 
 fn handle(commands: mpsc::Sender<crate::host::handle::Command>, machine: &Machine) -> HostHandle {
     let (view, config) = (Arc::clone(&machine.view), Arc::clone(&machine.config));
-    HostHandle::new(commands, view, config, machine.layout.clone(), machine.clock.clone(), machine.zone.clone())
+    let disk = Disk { layout: machine.layout.clone(), index: Arc::clone(&machine.index) };
+    HostHandle::new(commands, view, config, disk, machine.clock.clone(), machine.zone.clone())
 }
 
 /// Opens the place for cgroups where one can be had, and ends whom an earlier life of this host left in it.
@@ -236,6 +240,7 @@ fn machine(
     let copies = WorkCopies::open(&config.temp).map_err(failed("open the folder for working copies"))?;
     let (open_runs, open) = OpenRuns::open(layout.open_runs()).map_err(failed("open the journal of runs"))?;
     let style = LineStyle { instance: layout.instance().short().into(), format: config.timestamps };
+    let index = Arc::new(Index::start(&layout, clock.now().wall));
     let machine = Machine {
         layout,
         spawner,
@@ -248,6 +253,7 @@ fn machine(
         zone,
         style,
         open_runs: Mutex::new(open_runs),
+        index,
         config,
     };
     Ok((Arc::new(machine), open))

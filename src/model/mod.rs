@@ -8,6 +8,7 @@ pub mod config;
 pub mod event;
 pub mod exit;
 pub mod hint;
+pub mod history;
 pub mod id;
 pub mod job;
 pub mod listing;

@@ -5,6 +5,7 @@
 
 pub mod beneath;
 pub mod credentials;
+pub mod index;
 pub mod layout;
 pub mod log;
 pub mod occurrences;

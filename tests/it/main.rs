@@ -14,6 +14,7 @@ mod discovery;
 mod files;
 mod hostile;
 mod hosts;
+mod index;
 mod kudu;
 mod login;
 mod logs;
