@@ -321,7 +321,10 @@ impl Shared {
     fn check(&self) {
         let Some(mut jobs) = self.ask(|db| Ok(db.jobs())) else { return };
         // A job with a million runs would hold up whoever asks, if it were read over the connection that answers.
-        let Ok(reader) = Db::open(&self.layout.index()) else { return };
+        let Ok(reader) = Db::open(&self.layout.index()) else {
+            self.is_behind.store(true, Ordering::Relaxed);
+            return;
+        };
         jobs.extend(records::jobs(&self.layout));
         jobs.sort_unstable();
         jobs.dedup();
