@@ -102,7 +102,8 @@ impl Db {
     /// # Errors
     /// When the file is damaged.
     pub fn oldest(&self, job: &JobId, last: RunId, limit: usize) -> rusqlite::Result<Vec<(RunId, RunStatus)>> {
-        let Some(number) = self.jobs.number(job) else { return Ok(Vec::new()) };
+        // Most runs that end leave nothing to prune.
+        let Some(number) = self.jobs.number(job).filter(|_| limit > 0) else { return Ok(Vec::new()) };
         let mut found = Vec::new();
         for status in RunStatus::ALL {
             let mut statement = self.connection.prepare_cached(OLDEST)?;
