@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How many of the newest runs are looked at for a record that makes sense, before all are.
-const NEWEST_MAX: usize = 16;
+const NEWEST_MAX: usize = 4;
 
 /// Records that are removed in one go; then it is looked again what is there.
 const PRUNED_MAX: usize = 1000;

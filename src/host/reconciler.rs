@@ -184,6 +184,7 @@ impl Reconciler {
         self.carry_out(round.replies).await;
         if std::mem::take(&mut self.is_first) {
             self.ready.send_replace(true);
+            self.machine.index.look();
         }
         let machine = Arc::clone(&self.machine);
         tokio::task::spawn_blocking(move || {

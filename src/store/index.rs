@@ -121,7 +121,7 @@ impl Index {
             state: Mutex::new(state),
             settled: Condvar::new(),
             told: AtomicU32::new(0),
-            is_behind: AtomicBool::new(true),
+            is_behind: AtomicBool::new(false),
             is_ending: AtomicBool::new(false),
             born: RunId::at(now, None),
         });
@@ -132,6 +132,12 @@ impl Index {
             *shared.state() = State::Off;
         }
         Self { shared, nudge, thread: Mutex::new(thread.ok()) }
+    }
+
+    /// Lets the thread hold the index against the records, when the host has nothing more urgent to do.
+    pub fn look(&self) {
+        self.shared.is_behind.store(true, Ordering::Relaxed);
+        self.wake();
     }
 
     /// Notes that a run began.
@@ -163,8 +169,7 @@ impl Index {
         let Some(feed) = feed.as_mut() else { return };
         if let Err(error) = feed.append(&line) {
             warn!(%job, %run, %error, "could not tell the index of a run; it looks at the records instead");
-            self.shared.is_behind.store(true, Ordering::Relaxed);
-            self.wake();
+            self.look();
         }
         if self.shared.told.fetch_add(1, Ordering::Relaxed) >= LINES_MAX {
             self.wake();

@@ -222,6 +222,7 @@ fn what_happened_behind_its_back_is_mended_at_the_next_start() {
     expected.insert(0, "6 c stopped".to_owned());
     // It began after the host: its record may still come.
     expected.insert(0, "202601020000000005 t running".to_owned());
+    index.look();
     until("it is mended", || all(&index) == expected);
 }
 
