@@ -6,6 +6,7 @@ mod described;
 mod due;
 pub mod log;
 mod news;
+mod runs;
 mod settings;
 mod show;
 mod sse;
@@ -27,15 +28,12 @@ use super::{
     problem::{Answer, Problem},
     query::Params,
     wire::{
-        JobWire, PhaseWire, RunRequest, RunWire, RunsWire,
-        params::{JobParams, OfJobParams, RunParams, RunsParams, WaitParams},
+        JobWire, PhaseWire, RunRequest, RunWire,
+        params::{JobParams, OfJobParams, RunParams, WaitParams},
     },
 };
 use crate::{
-    host::{
-        handle::{RunFilter, Ticket},
-        view::JobView,
-    },
+    host::{handle::Ticket, view::JobView},
     model::{
         args,
         id::{JobId, JobKind, JobName, RunId},
@@ -58,8 +56,8 @@ pub fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(jobs))
         .routes(routes!(one))
-        .routes(routes!(runs))
-        .routes(routes!(runs_of_one, run))
+        .routes(routes!(runs::all))
+        .routes(routes!(runs::of_one, run))
         .routes(routes!(run_one))
         .routes(routes!(cancel))
         .routes(routes!(refresh))
@@ -170,45 +168,6 @@ fn accepted(api: &Api, job: &JobId, ticket: Ticket, arguments: Option<String>, u
         pid: None,
         log: None,
     }
-}
-
-/// Runs of all jobs
-#[utoipa::path(get, path = "/api/v1/runs", tag = "runs", params(OfJobParams, RunsParams),
-    responses((status = 200, description = "The runs, the newest first", body = RunsWire)))]
-async fn runs(State(api): State<Api>, RawQuery(query): RawQuery) -> Answer {
-    let params = Params::parse(query.as_deref());
-    match params.get("job").filter(|text| !text.is_empty()) {
-        Some(text) => {
-            let (kind, name) = text.split_once('/').unwrap_or(("", text));
-            let path = JobPath { kind: kind.to_owned(), name: name.to_owned(), run: String::new() };
-            list_runs(&api, vec![find(&api, &path)?], &params).await
-        }
-        None => {
-            let jobs = api.handle.view().jobs().iter().map(|job| job.found.id.clone()).collect();
-            list_runs(&api, jobs, &params).await
-        }
-    }
-}
-
-/// Runs of one job
-#[utoipa::path(get, path = "/api/v1/jobs/{kind}/{name}/runs", tag = "runs", params(JobParams, RunsParams),
-    responses((status = 200, description = "The runs, the newest first", body = RunsWire)))]
-async fn runs_of_one(State(api): State<Api>, Path(path): Path<JobPath>, RawQuery(query): RawQuery) -> Answer {
-    list_runs(&api, vec![find(&api, &path)?], &Params::parse(query.as_deref())).await
-}
-
-async fn list_runs(api: &Api, jobs: Vec<JobId>, params: &Params) -> Answer {
-    let limit = limit(params, "limit")?;
-    let since = params.value("since", MOMENT)?;
-    let filter = RunFilter { failed: params.flag("failed")?, since, limit: Some(limit) };
-    let mut found = Vec::new();
-    for job in jobs {
-        found.extend(api.handle.history(&job, filter.clone()).await?);
-    }
-    found.sort_by(|a, b| (b.started, b.id, &a.job).cmp(&(a.started, a.id, &b.job)));
-    let now = api.handle.now();
-    let runs = found.iter().take(limit).map(|record| show::run(record, now)).collect();
-    Ok(answer::json(StatusCode::OK, &RunsWire { runs }))
 }
 
 /// One run

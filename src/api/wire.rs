@@ -192,12 +192,15 @@ pub struct RunRequest {
     pub args: Option<Vec<String>>,
 }
 
-/// Several runs, newest first.
+/// A page of runs, newest first.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Runs)]
 pub struct RunsWire {
     /// The runs.
     pub runs: Vec<RunWire>,
+    /// What to ask with as `cursor` for the next page, when there is more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
 }
 
 /// A due time to come.

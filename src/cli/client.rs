@@ -65,9 +65,15 @@ pub struct RunQuery {
     /// Only those that began at or after this moment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Wall>,
+    /// Only those that stand like this: one status or several, by comma.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
     /// At most so many, the newest first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+    /// Where to go on: the `next_cursor` of an answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
 }
 
 /// Which lines of a log are asked for.
@@ -193,13 +199,24 @@ impl Client {
         self.read(asked).await
     }
 
-    /// Returns runs, newest first.
+    /// Returns runs, newest first: as many as asked for, page by page.
     ///
     /// # Errors
     /// As every call.
     pub async fn runs(&self, query: &RunQuery) -> Result<Vec<RunWire>, CliError> {
-        let answer: RunsWire = self.get(&["runs"], query).await?;
-        Ok(answer.runs)
+        let mut query = query.clone();
+        let mut runs = Vec::new();
+        loop {
+            let page: RunsWire = self.get(&["runs"], &query).await?;
+            runs.extend(page.runs);
+            let left = query.limit.map(|limit| limit.saturating_sub(runs.len()));
+            match page.next_cursor {
+                Some(next) if left.is_some_and(|left| left > 0) => {
+                    (query.limit, query.cursor) = (left, Some(next));
+                }
+                Some(_) | None => return Ok(runs),
+            }
+        }
     }
 
     /// Returns one run.

@@ -2,14 +2,17 @@
 
 use clap::Args;
 
-use crate::cli::{
-    client::{Client, RunQuery},
-    complete,
-    error::{CliError, Exit, Outcome},
-    job::{self, JobRef},
-    look::{OutputArgs, Session},
-    when::{self, Direction},
-    words::{self, Whose},
+use crate::{
+    cli::{
+        client::{Client, RunQuery},
+        complete,
+        error::{CliError, Exit, Outcome},
+        job::{self, JobRef},
+        look::{OutputArgs, Session},
+        when::{self, Direction},
+        words::{self, Whose},
+    },
+    model::history::RunStatus,
 };
 
 /// The arguments of `history`.
@@ -21,6 +24,9 @@ pub struct HistoryArgs {
     /// Only runs that failed, timed out or were lost
     #[arg(long)]
     failed: bool,
+    /// Only runs that stand like this: running, succeeded, failed, timed_out, stopped or lost; several by comma
+    #[arg(long, value_name = "STATUS", value_delimiter = ',')]
+    status: Vec<RunStatus>,
     /// Only runs that began since then, such as 1h30m, 2d, today or 2026-02-28
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
@@ -44,7 +50,10 @@ pub async fn history(args: HistoryArgs, session: &Session) -> Outcome {
         None => None,
     };
     let whose = if job.is_some() { Whose::One } else { Whose::Many };
-    let runs = client.runs(&RunQuery { job, failed: args.failed, since, limit: Some(args.limit) }).await?;
+    let words: Vec<&str> = args.status.iter().map(|status| status.as_str()).collect();
+    let status = (!words.is_empty()).then(|| words.join(","));
+    let query = RunQuery { job, failed: args.failed, since, status, limit: Some(args.limit), cursor: None };
+    let runs = client.runs(&query).await?;
     session.answer(args.output, &runs, |look| match runs.is_empty() {
         true => "No such runs.\n".to_owned(),
         false => words::runs(&runs, whose, look),

@@ -24,16 +24,31 @@ pub struct RetainPolicy {
 
 /// Returns the runs whose records go, oldest first. `records` may come in any order.
 pub fn prune(records: &[Kept], policy: RetainPolicy, now: Wall) -> Vec<RunId> {
+    prune_oldest(records, 0, policy, now)
+}
+
+/// Returns the same where `records` are only the oldest ones, and `newer` others are there besides.
+pub fn prune_oldest(records: &[Kept], newer: usize, policy: RetainPolicy, now: Wall) -> Vec<RunId> {
     let mut newest_first = records.to_vec();
     newest_first.sort_by_key(|run| std::cmp::Reverse(run.id));
-    let oldest = policy.max_age.and_then(|age| now.checked_sub(jiff::SignedDuration::try_from(age).ok()?).ok());
+    let oldest = oldest(policy, now);
     let goes = |(place, record): &(usize, Kept)| match record.ended {
         None => false,
-        Some(ended) => *place >= policy.runs.max(1) as usize || oldest.is_some_and(|oldest| ended < oldest),
+        Some(ended) => newer + *place >= policy.runs.max(1) as usize || oldest.is_some_and(|oldest| ended < oldest),
     };
     let mut gone: Vec<RunId> = newest_first.into_iter().enumerate().filter(goes).map(|(_, record)| record.id).collect();
     gone.reverse();
     gone
+}
+
+/// Returns how many of `total` runs, the oldest ones, have to be looked at for their number alone.
+pub fn beyond(total: u64, policy: RetainPolicy) -> u64 {
+    total.saturating_sub(u64::from(policy.runs.max(1)))
+}
+
+/// Returns the moment before which a run that is kept has not ended; one that began after it need not be looked at.
+pub fn oldest(policy: RetainPolicy, now: Wall) -> Option<Wall> {
+    policy.max_age.and_then(|age| now.checked_sub(jiff::SignedDuration::try_from(age).ok()?).ok())
 }
 
 #[cfg(test)]
@@ -67,6 +82,23 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_oldest_alone_tell_as_much_as_all(
+            ended in prop::collection::vec(any::<bool>(), 0..40),
+            runs in 0..10u32,
+        ) {
+            let all: Vec<Kept> = ended
+                .iter()
+                .enumerate()
+                .map(|(n, ended)| run(n as u64, ended.then_some("2020-01-01T00:00:00Z")))
+                .collect();
+            let now = "2026-03-01T00:00:00Z".parse().expect("a time");
+            let policy = RetainPolicy { runs, max_age: None };
+            let beyond = usize::try_from(beyond(all.len() as u64, policy)).expect("few");
+            let some = prune_oldest(&all[..beyond], all.len() - beyond, policy, now);
+            prop_assert_eq!(some, prune(&all, policy, now));
+        }
+
         #[test]
         fn an_unfinished_run_is_never_pruned(ended in prop::collection::vec(any::<bool>(), 0..40), runs in 0..10u32) {
             let records: Vec<Kept> = ended

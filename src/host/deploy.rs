@@ -112,6 +112,9 @@ impl HostHandle {
         self.refresh(Some(job.clone())).await?;
         self.gone(job, grace + END_MAX).await?;
         let removed = blocking(move || remove(&data).map_err(|error| failed("remove", &data, &error))).await;
+        if removed.is_ok() {
+            self.index().cleared(job, self.now());
+        }
         self.forget(job.clone()).await?;
         removed
     }

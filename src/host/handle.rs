@@ -9,6 +9,7 @@ pub mod check;
 pub mod deployments;
 pub mod files;
 mod health;
+mod history;
 mod hooks;
 pub mod logs;
 pub mod processes;
@@ -23,6 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 use self::logs::LogWatch;
 pub use self::{
     change::ChangeError,
+    history::RunPage,
     hooks::{Subscribed, Subscription},
 };
 use crate::{
@@ -41,7 +43,7 @@ use crate::{
         wish::Wish,
     },
     os::clock::Clock,
-    store::layout::Layout,
+    store::{index::Index, layout::Layout},
 };
 
 /// Commands that wait for the host's ear; when it is full, callers wait.
@@ -282,7 +284,7 @@ struct Shared {
     commands: mpsc::Sender<Command>,
     view: Arc<View>,
     config: Arc<Config>,
-    layout: Layout,
+    disk: Disk,
     clock: Clock,
     settings: Arc<AppSettings>,
     turns: Turns,
@@ -291,19 +293,28 @@ struct Shared {
     hooks: Arc<Hooks>,
 }
 
+/// What a handle reads from disk.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    /// Where things lie.
+    pub layout: Layout,
+    /// Which runs there are.
+    pub index: Arc<Index>,
+}
+
 impl HostHandle {
     /// Makes the handle of a host that hears `commands` and publishes to `view`.
     pub fn new(
         commands: mpsc::Sender<Command>,
         view: Arc<View>,
         config: Arc<Config>,
-        layout: Layout,
+        disk: Disk,
         clock: Clock,
         settings: Arc<AppSettings>,
         hooks: Arc<Hooks>,
     ) -> Self {
         let (turns, log_watch) = (Turns::default(), LogWatch::default());
-        Self { shared: Arc::new(Shared { commands, view, config, layout, clock, settings, turns, log_watch, hooks }) }
+        Self { shared: Arc::new(Shared { commands, view, config, disk, clock, settings, turns, log_watch, hooks }) }
     }
 
     /// Makes a handle for tests of what stands on it.
@@ -317,7 +328,8 @@ impl HostHandle {
         );
         let settings = Arc::new(settings.expect("app settings"));
         let (hooks, _) = Hooks::open(layout.clone(), None);
-        Self::new(commands, view, config, layout, Clock::start(), settings, Arc::new(hooks))
+        let (clock, index) = (Clock::start(), Arc::new(Index::start(&layout, Wall::UNIX_EPOCH)));
+        Self::new(commands, view, config, Disk { layout, index }, clock, settings, Arc::new(hooks))
     }
 
     /// Returns what every job is doing.
@@ -332,7 +344,12 @@ impl HostHandle {
 
     /// Returns where things lie on disk.
     pub fn layout(&self) -> &Layout {
-        &self.shared.layout
+        &self.shared.disk.layout
+    }
+
+    /// Returns the index over all runs.
+    pub(super) fn index(&self) -> &Arc<Index> {
+        &self.shared.disk.index
     }
 
     /// Reads the wall clock, for answers that show how long something takes already.

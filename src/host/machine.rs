@@ -27,7 +27,7 @@ use crate::{
         id::{JobId, JobKind, RunId},
         job::Job,
         log::{LineStyle, LogPolicy},
-        run::Trigger,
+        run::{RunRecord, Trigger},
         settings::LogSetting,
         time::{Now, Wall},
     },
@@ -37,6 +37,7 @@ use crate::{
         workcopy::WorkCopies,
     },
     store::{
+        index::Index,
         layout::Layout,
         log::{LogFile, LogName, LogWriter, Packer, Sharing},
         open_runs::OpenRuns,
@@ -80,6 +81,8 @@ pub struct Machine {
     pub app_log: AppLog,
     /// Runs that began here and have not ended.
     pub open_runs: Mutex<OpenRuns>,
+    /// The index over all runs of all hosts on this root.
+    pub index: Arc<Index>,
 }
 
 impl Machine {
@@ -112,14 +115,22 @@ impl Machine {
         Arc::new(LogWriter::new(file, self.style.clone(), policy, self.packer.clone()))
     }
 
-    /// Notes in the journal that a run began.
+    /// Notes in the journal, and in the index, that a run began.
     pub fn note_begin(&self, job: &JobId, run: RunId, trigger: &Trigger) {
         if let Err(error) = self.open_runs.lock().unwrap_or_else(PoisonError::into_inner).begin(job, run, trigger) {
             warn!(%job, %run, %error, "could not note that a run began");
         }
+        self.index.began(job, run);
     }
 
-    /// Notes in the journal that a run's record is closed.
+    /// Notes in the index, then in the journal, that a run's record is closed: what the index has not heard stands in
+    /// the journal still.
+    pub fn note_closed(&self, record: &RunRecord) {
+        self.index.ended(record);
+        self.note_end(&record.job, record.id);
+    }
+
+    /// Notes in the journal that a run needs no mending.
     pub fn note_end(&self, job: &JobId, run: RunId) {
         if let Err(error) = self.open_runs.lock().unwrap_or_else(PoisonError::into_inner).end(job, run) {
             warn!(%job, %run, %error, "could not note that a run ended");

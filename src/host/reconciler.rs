@@ -191,6 +191,7 @@ impl Reconciler {
         self.carry_out(round.replies).await;
         if std::mem::take(&mut self.is_first) {
             self.machine.view.publish_ready();
+            self.machine.index.look();
         }
         let machine = Arc::clone(&self.machine);
         tokio::task::spawn_blocking(move || {

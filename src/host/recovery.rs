@@ -143,7 +143,7 @@ fn close(machine: &Machine, record: &RunRecord, traces: Traces<'_>) -> bool {
     log.sys(Level::Err, now, &format!("WebJob run was lost: {reason}"));
     log.sys(Level::Info, now, "Status changed to Aborted");
     log.release();
-    machine.note_end(&closed.job, closed.id);
+    machine.note_closed(&closed);
     machine.tell(News::RunEnded(Arc::new(closed)));
     true
 }
@@ -157,11 +157,14 @@ fn last_sign(machine: &Machine, record: &RunRecord) -> Option<Wall> {
 
 /// Returns the records of an instance's runs that are not closed.
 fn unfinished(machine: &Machine, instance: &Instance, open: Option<Open>) -> Vec<RunRecord> {
+    // Where the journal tells nothing, there is nothing to take out of it.
+    let is_told = open.is_some();
     let listed = open.unwrap_or_else(|| every_run(machine));
     let mut records = Vec::new();
     for ((job, run), trigger) in listed {
         match (record::read(&machine.layout, &job, run), trigger) {
-            (Some(record), _) if matches!(record.phase, RunPhase::Ended(_)) => machine.note_end(&job, run),
+            (Some(record), _) if matches!(record.phase, RunPhase::Ended(_)) && is_told => machine.note_closed(&record),
+            (Some(record), _) if matches!(record.phase, RunPhase::Ended(_)) => {}
             (Some(record), _) if record.instance == *instance => records.push(record),
             // It was accepted and had not come to its record.
             (None, Some(trigger)) => records.push(unwritten(job, run, instance, trigger)),

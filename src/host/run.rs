@@ -214,7 +214,7 @@ impl Body {
         }
         // A record that could not be closed stays in the journal: the next start closes it.
         if self.keep() {
-            self.machine.note_end(&self.job.id, self.record.id);
+            self.machine.note_closed(&self.record);
         }
         // A stop that was never announced left no file.
         let _ = fs::remove_file(&self.shutdown_file);

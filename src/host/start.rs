@@ -19,7 +19,7 @@ use crate::{
         app_log::AppLog,
         app_settings::{self, AppSettings},
         deploy::beside::{self, When},
-        handle::{COMMANDS_MAX, HostHandle, deployments},
+        handle::{COMMANDS_MAX, Disk, HostHandle, deployments},
         hooks::{self, Hooks},
         instances,
         machine::Machine,
@@ -38,7 +38,7 @@ use crate::{
         process::{self, Cgroups, OrphanReaper, Spawner},
         workcopy::WorkCopies,
     },
-    store::{layout::Layout, log::Packer, open_runs::OpenRuns, overrides::Overrides},
+    store::{index::Index, layout::Layout, log::Packer, open_runs::OpenRuns, overrides::Overrides},
 };
 
 /// A rolled log is left alone for this long before it is compressed, so that whoever reads it can finish.
@@ -219,6 +219,9 @@ impl Host {
         if let Err(error) = self.machine.open_runs.lock().unwrap_or_else(PoisonError::into_inner).compact() {
             warn!(%error, "could not write the journal of runs anew");
         }
+        let index = Arc::clone(&self.machine.index);
+        // Whatever is asked from here on is answered from the records.
+        let _ = tokio::task::spawn_blocking(move || index.close()).await;
         // It may never have been announced.
         let _ = fs::remove_file(self.machine.layout.host_json());
         info!("all jobs have ended");
@@ -265,15 +268,9 @@ async fn take_lock(layout: &Layout) -> Result<FileLock, StartError> {
 
 fn handle(commands: mpsc::Sender<crate::host::handle::Command>, machine: &Machine, hooks: &Arc<Hooks>) -> HostHandle {
     let (view, config) = (Arc::clone(&machine.view), Arc::clone(&machine.config));
-    HostHandle::new(
-        commands,
-        view,
-        config,
-        machine.layout.clone(),
-        machine.clock.clone(),
-        Arc::clone(&machine.settings),
-        Arc::clone(hooks),
-    )
+    let disk = Disk { layout: machine.layout.clone(), index: Arc::clone(&machine.index) };
+    let (clock, settings) = (machine.clock.clone(), Arc::clone(&machine.settings));
+    HostHandle::new(commands, view, config, disk, clock, settings, Arc::clone(hooks))
 }
 
 /// Opens the place for cgroups where one can be had.
@@ -315,6 +312,7 @@ fn machine(
     let view = Arc::new(View::new(first_event));
     let packer = Packer::new(PACK_DELAY);
     let app_log = AppLog::start(&settings, &layout, &style, &packer, &view);
+    let index = Arc::new(Index::start(&layout, clock.now().wall));
     let machine = Machine {
         layout,
         spawner,
@@ -332,6 +330,7 @@ fn machine(
         settings,
         style,
         open_runs: Mutex::new(open_runs),
+        index,
         config,
     };
     Ok((Arc::new(machine), open))

@@ -191,6 +191,19 @@ impl RunId {
 }
 
 impl RunId {
+    /// The largest id.
+    pub const MAX: Self = Self(999_999_999_999_999_999);
+
+    /// Returns the id as a number of at most 18 digits.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+
+    /// Makes an id of its number; `None` when that has more than 18 digits.
+    pub const fn of_number(number: u64) -> Option<Self> {
+        if number <= Self::MAX.0 { Some(Self(number)) } else { None }
+    }
+
     /// Returns the moment that the id stands for, to the tenth of a millisecond.
     pub fn began(self) -> Wall {
         let part = |divisor: u64, modulus: u64| self.0 / divisor % modulus;

@@ -11,6 +11,7 @@ pub mod dotnet;
 pub mod event;
 pub mod exit;
 pub mod hint;
+pub mod history;
 pub mod hook;
 pub mod id;
 pub mod job;

@@ -5,6 +5,7 @@
 //! data/jobs/continuous/{job}/runs/{run}/status     data/jobs/triggered/{job}/{run}/status, output_log.txt
 //! data/LogFiles/Application/application.log        data/webjobd/deployments/{id}/deployment.json
 //! data/webjobd/credentials, overrides.json         data/webjobd/hosts/{instance}/lock, mending.lock, host.json, open_runs
+//!                                                  data/webjobd/hosts/{instance}/index.db, runs-{n}.feed
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -214,6 +215,16 @@ impl Layout {
     /// Returns the journal of runs that began here and have not ended.
     pub fn open_runs(&self) -> PathBuf {
         self.host().join("open_runs")
+    }
+
+    /// Returns the index over all runs, as this instance knows them.
+    pub fn index(&self) -> PathBuf {
+        self.host().join("index.db")
+    }
+
+    /// Returns the folder in which an instance tells what became of runs.
+    pub fn feed_of(&self, instance: &Instance) -> PathBuf {
+        self.hosts().join(instance.as_str())
     }
 
     /// Returns the folder in which shutdown files appear.

@@ -9,6 +9,7 @@ pub mod beneath;
 pub mod credentials;
 pub mod deployments;
 pub mod hooks;
+pub mod index;
 pub mod layout;
 pub mod log;
 pub mod occurrences;

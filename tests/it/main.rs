@@ -20,6 +20,7 @@ mod hook_events;
 mod hooks;
 mod hostile;
 mod hosts;
+mod index;
 mod kudu;
 mod login;
 mod logs;

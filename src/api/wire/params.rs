@@ -32,11 +32,20 @@ pub struct RunParams {
 #[derive(Clone, Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct RunsParams {
+    /// Only those of jobs of this kind: `continuous` or `triggered`.
+    pub kind: Option<String>,
+    /// Only those with one of these statuses, by comma: `running`, `succeeded`, `failed`, `timed_out`, `stopped`, `lost`.
+    pub status: Option<String>,
     /// Only those that failed, timed out or were lost.
     pub failed: Option<bool>,
     /// Only those that began at or after this moment.
     #[param(value_type = Option<String>, format = DateTime)]
     pub since: Option<String>,
+    /// Only those that began before this moment.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub until: Option<String>,
+    /// The `next_cursor` of an answer: what comes after it.
+    pub cursor: Option<String>,
     /// At most so many; more than 1000 are never sent.
     #[param(minimum = 0)]
     pub limit: Option<u64>,

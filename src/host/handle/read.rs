@@ -95,7 +95,7 @@ impl HostHandle {
 }
 
 /// Runs what may wait for the disk on a thread that may.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, CommandError> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, CommandError> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| CommandError::Failed(format!("the question could not be answered: {error}")))
 }
