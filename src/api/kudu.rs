@@ -73,7 +73,7 @@ async fn list_kind(State(api): State<Api>, KindPath(kind): KindPath, frame: Fram
 async fn list(api: Api, frame: Frame, headers: &HeaderMap, jobs: Vec<Arc<JobView>>) -> Response {
     let show_all = move || {
         let others = api.handle.other_instances();
-        jobs.iter().map(|job| show(&api, &frame, job, &others)).collect()
+        api.handle.shown(jobs).iter().map(|job| show(&api, &frame, job, &others)).collect()
     };
     let shown: Vec<KuduJob> = blocking(show_all).await;
     etag::json(headers, &shown)
@@ -87,7 +87,7 @@ async fn one(State(api): State<Api>, _: KindPath, Path(path): Path<JobPath>, fra
 }
 
 async fn show_one(api: Api, frame: Frame, job: Arc<JobView>) -> KuduJob {
-    blocking(move || show(&api, &frame, &job, &api.handle.other_instances())).await
+    blocking(move || show(&api, &frame, &api.handle.shown_one(job), &api.handle.other_instances())).await
 }
 
 fn show(api: &Api, frame: &Frame, job: &JobView, others: &[Instance]) -> KuduJob {

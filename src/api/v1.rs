@@ -15,7 +15,7 @@ use axum::{
 };
 
 use super::{
-    Api, answer,
+    Api, answer, blocking,
     job_path::{JobPath, Who},
     links::Links,
     problem::{Answer, Problem},
@@ -62,13 +62,20 @@ pub fn routes() -> Router<Api> {
 }
 
 async fn jobs(State(api): State<Api>) -> Response {
-    let now = api.handle.now();
-    let jobs: Vec<JobWire> = api.handle.view().jobs().iter().map(|job| show::job(job, now)).collect();
+    let (now, handle) = (api.handle.now(), api.handle.clone());
+    let jobs = blocking(move || handle.shown(handle.view().jobs())).await;
+    let jobs: Vec<JobWire> = jobs.iter().map(|job| show::job(job, now)).collect();
     answer::json(StatusCode::OK, &jobs)
 }
 
 async fn one(State(api): State<Api>, Path(path): Path<JobPath>) -> Answer {
-    Ok(answer::json(StatusCode::OK, &show::job(&*view(&api, &path)?, api.handle.now())))
+    Ok(answer::json(StatusCode::OK, &show_one(&api, &path).await?))
+}
+
+async fn show_one(api: &Api, path: &JobPath) -> Result<JobWire, Problem> {
+    let (job, handle) = (view(api, path)?, api.handle.clone());
+    let job = blocking(move || handle.shown_one(job)).await;
+    Ok(show::job(&job, api.handle.now()))
 }
 
 fn find(api: &Api, path: &JobPath) -> Result<JobId, Problem> {
@@ -218,24 +225,24 @@ async fn cancel(State(api): State<Api>, Path(path): Path<JobPath>, Who(who): Who
 async fn start(State(api): State<Api>, Path(path): Path<JobPath>, Who(who): Who) -> Answer {
     let job = find(&api, &path)?;
     api.handle.start(job, who).await?;
-    accepted_wish(&api, &path)
+    accepted_wish(&api, &path).await
 }
 
 async fn stop(State(api): State<Api>, Path(path): Path<JobPath>, Who(who): Who) -> Answer {
     let job = find(&api, &path)?;
     api.handle.stop(job, who).await?;
-    accepted_wish(&api, &path)
+    accepted_wish(&api, &path).await
 }
 
 async fn restart(State(api): State<Api>, Path(path): Path<JobPath>, Who(who): Who) -> Answer {
     let job = find(&api, &path)?;
     api.handle.restart(job, who).await?;
-    accepted_wish(&api, &path)
+    accepted_wish(&api, &path).await
 }
 
 /// The job as it is once it has heard of the wish.
-fn accepted_wish(api: &Api, path: &JobPath) -> Answer {
-    Ok(answer::json(StatusCode::ACCEPTED, &show::job(&*view(api, path)?, api.handle.now())))
+async fn accepted_wish(api: &Api, path: &JobPath) -> Answer {
+    Ok(answer::json(StatusCode::ACCEPTED, &show_one(api, path).await?))
 }
 
 async fn next(State(api): State<Api>, Path(path): Path<JobPath>, RawQuery(query): RawQuery) -> Answer {

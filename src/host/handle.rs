@@ -3,6 +3,7 @@
 //! Whoever holds a handle may ask; the actors answer. Records and logs are read through `store`, on a thread that may
 //! wait for the disk, never on the actors.
 
+mod elsewhere;
 mod read;
 
 use std::{path::PathBuf, sync::Arc};

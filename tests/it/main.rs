@@ -21,6 +21,7 @@ mod own_api;
 mod promises;
 mod put;
 mod schedules;
+mod shown;
 mod stream;
 mod trees;
 mod triggered;

@@ -111,7 +111,7 @@ impl LogStream {
         let run = match self.subject {
             Subject::Job => None,
             Subject::Run(run) => Some(run),
-            Subject::Newest => match self.newest() {
+            Subject::Newest => match self.newest().await {
                 Some(run) => Some(run),
                 None => return Ok(()),
             },
@@ -138,8 +138,11 @@ impl LogStream {
         Ok(())
     }
 
-    fn newest(&self) -> Option<RunId> {
-        self.api.handle.view().job(&self.job)?.latest.as_ref().map(|run| run.id)
+    async fn newest(&self) -> Option<RunId> {
+        let (handle, job) = (self.api.handle.clone(), self.api.handle.view().job(&self.job)?);
+        // Who follows is told of this host's runs alone.
+        let job = if self.follows { job } else { blocking(move || handle.shown_one(job)).await };
+        job.latest.as_ref().map(|run| run.id)
     }
 
     fn place(&self, run: Option<RunId>, span: Option<&LogSpan>, live: Option<&LiveLog>) -> (PathBuf, LogName) {
@@ -168,7 +171,7 @@ impl LogStream {
             let is_over = self.reading.as_ref().is_none_or(|reading| reading.is_over);
             match is_over {
                 true if self.follows && self.subject == Subject::Newest => {
-                    if self.newest() != self.reading.as_ref().and_then(|reading| reading.run) {
+                    if self.newest().await != self.reading.as_ref().and_then(|reading| reading.run) {
                         self.open(&Wanted::default()).await?;
                         continue;
                     }
