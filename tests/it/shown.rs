@@ -1,6 +1,11 @@
 //! What is shown of runs and due times: of other hosts' too, and of the version that is in use.
 
-use crate::world::{Host, Root, eventually};
+use serde_json::Value;
+
+use crate::{
+    ask::{HOLD, let_go},
+    world::{Host, Root, eventually},
+};
 
 const DONE: &str = "#!/bin/sh\necho done\n";
 
@@ -43,4 +48,28 @@ fn a_run_on_one_host_is_the_last_run_on_all() {
     assert!(b.stop().success());
     // The other one is gone; its last run is not.
     until_latest(&a, "report", &fourth);
+}
+
+#[test]
+fn a_run_whose_host_is_gone_is_shown_as_lost() {
+    let root = Root::new();
+    root.job("triggered/hold", &[("run.sh", HOLD)]);
+    let (a, b) = (host(&root, "a"), host(&root, "b"));
+    let run = a.run("hold");
+    let seen = |host: &Host| host.get(&format!("/api/v1/jobs/triggered/hold/runs/{run}")).json();
+    eventually("it runs", || (seen(&b)["phase"] == "running").then_some(()));
+    a.crash();
+    let lost = eventually("it is lost", || Some(seen(&b)).filter(|run| run["phase"] == "ended"));
+    assert_eq!(lost["outcome"], "lost");
+    assert!(lost["reason"].as_str().is_some_and(|why| why.contains("`a`")), "{lost}");
+    let status = |path: &str| host_status(&b.get(path).json());
+    assert_eq!(status(&format!("/api/triggeredwebjobs/hold/history/{run}")), "Aborted");
+    assert_eq!(host_status(&b.get("/api/triggeredwebjobs/hold").json()["latest_run"]), "Aborted");
+    assert_eq!(host_status(&b.get("/api/triggeredwebjobs/hold/history").json()["runs"][0]), "Aborted");
+    assert_eq!(b.runs("triggered/hold")[0]["outcome"], "lost");
+    let_go(&root, "hold");
+}
+
+fn host_status(run: &Value) -> String {
+    run["status"].as_str().unwrap_or_default().to_owned()
 }

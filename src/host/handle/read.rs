@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Coming, CommandError, HostHandle, RunFilter};
+use super::{Coming, CommandError, HostHandle, RunFilter, elsewhere::Elsewhere};
 use crate::{
     decide::{
         ncrontab::Expression,
@@ -41,7 +41,7 @@ impl HostHandle {
             return Some(active);
         }
         let (layout, job) = (self.layout().clone(), job.clone());
-        blocking(move || record::read(&layout, &job, run)).await.ok()?
+        blocking(move || Elsewhere::of(&layout).record(&job, run)).await.ok()?
     }
 
     /// Returns what became of a job's latest due times, newest first.
@@ -99,7 +99,8 @@ fn history(
     ids.dedup();
     // An id tells when its run began, so that no record older than asked for is read.
     let ids = ids.into_iter().take_while(|id| filter.since.is_none_or(|since| id.began() >= since));
-    let records = ids.filter_map(|id| active.get(&id).cloned().or_else(|| record::read(layout, job, id)));
+    let elsewhere = Elsewhere::of(layout);
+    let records = ids.filter_map(|id| active.get(&id).cloned().or_else(|| elsewhere.record(job, id)));
     let wanted = records.filter(|record| !filter.failed || is_failed(record.phase));
     Ok(wanted.take(filter.limit.unwrap_or(usize::MAX)).collect())
 }
