@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    ask::{HOLD, let_go},
+    ask::{HOLD, let_go, until_problem},
     world::{Host, Root, eventually},
 };
 
@@ -72,4 +72,23 @@ fn a_run_whose_host_is_gone_is_shown_as_lost() {
 
 fn host_status(run: &Value) -> String {
     run["status"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn due_times_are_those_of_the_version_in_use() {
+    let root = Root::new();
+    let settings = r#"{"schedule": "0 30 2 * * *", "time_zone": "UTC", "description": "good"}"#;
+    root.job("triggered/nightly", &[("run.sh", DONE), ("settings.job", settings)]);
+    let host = root.host();
+    let next = "/api/v1/jobs/triggered/nightly/next?count=1&from=2030-01-01T00:00:00Z";
+    assert_eq!(host.get(next).json()[0]["due"], "2030-01-01T02:30:00Z");
+    root.write("jobs/triggered/nightly/settings.job", r#"{"schedule": "0 30 99 * * *"}"#);
+    until_problem(&host, "triggered/nightly", "bad_value");
+    assert_eq!(host.get(next).json()[0]["due"], "2030-01-01T02:30:00Z");
+    assert_eq!(host.get("/api/triggeredwebjobs/nightly").json()["run_command"], "run.sh");
+    let job = host.job("triggered/nightly");
+    assert_eq!(job["run_command"], "run.sh");
+    assert_eq!(job["schedules"], serde_json::json!(["0 30 2 * * *"]));
+    let said = root.cli(&["next", "nightly"]);
+    assert!(String::from_utf8_lossy(&said.stdout).contains("0 30 2 * * *"), "{said:?}");
 }

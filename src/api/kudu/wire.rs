@@ -143,7 +143,7 @@ impl Frame {
         let found = &view.found;
         KuduCommon {
             name: found.id.name.to_string(),
-            run_command: found.job.as_ref().map(|job| job.script.run_command.clone()),
+            run_command: view.job.as_ref().map(|job| job.script.run_command.clone()),
             url: self.links.job(&found.id),
             extra_info_url: self.links.page(&found.id),
             kind: found.id.kind,

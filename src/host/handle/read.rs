@@ -60,8 +60,8 @@ impl HostHandle {
     /// When there is no such job.
     pub fn next(&self, job: &JobId, from: Option<Wall>, count: usize) -> Result<Vec<Coming>, CommandError> {
         let view = self.view().job(job).ok_or_else(|| CommandError::NoJob(job.clone()))?;
-        let Some(found) = &view.found.job else { return Ok(Vec::new()) };
-        Ok(coming(found, &self.shared.zone, from.unwrap_or_else(|| self.now()), count.min(COMING_MAX)))
+        let Some(job) = &view.job else { return Ok(Vec::new()) };
+        Ok(coming(job, &self.shared.zone, from.unwrap_or_else(|| self.now()), count.min(COMING_MAX)))
     }
 
     /// Lists the other hosts on this root that live. It reads the disk: ask on a thread that may wait.
