@@ -26,11 +26,14 @@ use crate::{
         file::{self, Access, Durability, modes},
         scan::{self, Scan, ScanTime, hash::Seen, programs::Programs},
     },
-    store::unzip::{self, ZipBounds},
+    store::unzip::{self, NAME_BYTES_MAX, ZipBounds},
 };
 
 /// Time for the end of what a deleted job ran, beyond its grace.
 const END_MAX: Duration = Duration::from_secs(60);
+
+/// Bytes of a job's name in the name of a hidden folder beside it.
+const HIDDEN_BYTES_MAX: usize = 64;
 
 /// Kudu's text for a folder without a script (spec/kudu-webjobs 8.3).
 const NO_SCRIPT: &str = "No runnable script file was found.";
@@ -179,12 +182,14 @@ fn failed(what: &str, path: &Path, error: &dyn std::error::Error) -> CommandErro
     CommandError::Failed(format!("failed to {what} `{}`: {error}", path.display()))
 }
 
-/// A hidden folder beside a job's, for something new or something old.
+/// A hidden folder beside a job's, for something new or something old. A long name is cut, so that the whole fits.
 fn beside(folder: &Path, what: &str) -> PathBuf {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let chars = name.char_indices().take_while(|(at, char)| at + char.len_utf8() <= HIDDEN_BYTES_MAX);
+    let name: String = chars.map(|(_, char)| char).collect();
     folder.with_file_name(format!(".{name}.{what}-{}-{number}", crate::os::machine::own_pid()))
 }
 
@@ -195,6 +200,11 @@ fn lay_out(stage: &Path, upload: &Upload) -> Result<(), CommandError> {
             let text = error.to_string();
             if error.is_the_zips_fault() { CommandError::Invalid(text) } else { CommandError::Failed(text) }
         }),
+        Upload::File { name, .. } if name.len() > NAME_BYTES_MAX => {
+            let begin: String = name.chars().take(60).collect();
+            let text = format!("the file name `{begin}…` is too long: {NAME_BYTES_MAX} bytes are allowed");
+            Err(CommandError::Invalid(text))
+        }
         Upload::File { name, path } => {
             let place = stage.join(name);
             // A script that was sent alone has no mode of its own: it may be run.

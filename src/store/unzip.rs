@@ -20,6 +20,18 @@ use crate::os::file::modes;
 /// Bytes that any zip may grow to, however small it is.
 const RATIO_FREE_BYTES: u64 = 16 * 1024 * 1024;
 
+/// Longest name of a file or folder, in bytes; disks take no longer one.
+pub const NAME_BYTES_MAX: usize = 255;
+
+/// Longest path of an entry in bytes, so that it can be opened wherever the folder lies.
+const PATH_BYTES_MAX: usize = 2048;
+
+/// Most parts of an entry's path.
+const PARTS_MAX: usize = 128;
+
+/// Characters of a name that an error shows.
+const SHOWN_CHARS_MAX: usize = 100;
+
 /// Longest target of a link in bytes.
 const LINK_BYTES_MAX: u64 = 4096;
 
@@ -84,7 +96,13 @@ pub enum UnzipError {
 impl UnzipError {
     /// Tells whether the zip is to blame, not this machine.
     pub fn is_the_zips_fault(&self) -> bool {
-        !matches!(self, Self::Disk { .. })
+        match self {
+            // A disk may take shorter names only than most.
+            Self::Disk { source, .. } => source.kind() == io::ErrorKind::InvalidFilename,
+            Self::NotZip(_) | Self::Entry { .. } | Self::Duplicates | Self::TooMany { .. } | Self::TooLarge { .. } => {
+                true
+            }
+        }
     }
 }
 
@@ -207,6 +225,7 @@ impl Unpacking<'_> {
         for (name, path, target) in &self.links {
             let leads_to = self.into.join(path).canonicalize();
             if Path::new(target).is_absolute() || !leads_to.is_ok_and(|place| place.starts_with(&inside)) {
+                let target = shortened(target);
                 return Err(bad(name, &format!("is a link to `{target}`, which is not in the zip file")));
             }
         }
@@ -230,7 +249,16 @@ fn relative(name: &str) -> Result<PathBuf, &'static str> {
         if at == 0 && matches!(part.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic()) {
             return Err("names a drive");
         }
+        if part.len() > NAME_BYTES_MAX {
+            return Err("has a name that is too long: 255 bytes are allowed");
+        }
+        if at == PARTS_MAX {
+            return Err("lies too deep: 128 folders and names are allowed");
+        }
         path.push(part);
+    }
+    if path.as_os_str().len() > PATH_BYTES_MAX {
+        return Err("has a path that is too long: 2048 bytes are allowed");
     }
     Ok(path)
 }
@@ -281,7 +309,16 @@ fn make_folder(place: &Path) -> io::Result<()> {
 }
 
 fn bad(entry: &str, why: &str) -> UnzipError {
-    UnzipError::Entry { entry: entry.escape_debug().collect(), why: why.to_owned() }
+    UnzipError::Entry { entry: shortened(entry), why: why.to_owned() }
+}
+
+/// Returns the beginning of a text that others wrote, as an error shows it.
+fn shortened(text: &str) -> String {
+    let mut shown: String = text.chars().take(SHOWN_CHARS_MAX).flat_map(char::escape_debug).collect();
+    if text.chars().nth(SHOWN_CHARS_MAX).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 #[cfg(test)]

@@ -117,3 +117,29 @@ fn puts_of_one_job_at_once_are_one_after_the_other() {
     assert_eq!(host.get("/api/triggeredwebjobs").json().as_array().map(Vec::len), Some(1));
     assert_eq!(hidden(&root), Vec::<String>::new());
 }
+
+#[test]
+fn names_that_no_disk_takes_are_the_senders_fault() {
+    let root = Root::new();
+    let host = root.host();
+    let (long, deep, broad) = ("n".repeat(300), "d/".repeat(5000), format!("{}/", "w".repeat(200)).repeat(30));
+    for entry in [long.clone(), format!("{deep}x"), format!("{broad}x"), format!("a/{long}/x")] {
+        let answer = put_zip(&host, "triggered/names", &zip(&[("run.sh", FINE), (&entry, b"x")]));
+        assert_eq!(answer.status, 400, "{}", answer.text());
+        assert!(answer.text().contains("too long") || answer.text().contains("too deep"), "{}", answer.text());
+        assert!(answer.text().len() < 400, "{}", answer.text());
+    }
+    let named = format!("attachment; filename={long}.sh");
+    let answer = host.send("PUT", "/api/triggeredwebjobs/names", &[("Content-Disposition", &named)], FINE);
+    assert_eq!(answer.status, 400, "{}", answer.text());
+    assert!(answer.text().contains("too long") && answer.text().len() < 400, "{}", answer.text());
+    // The longest name that a folder may have, and one that is longer.
+    let longest = "ä".repeat(127);
+    let path = |name: &str| format!("triggered/{}", crate::ask::encode(name));
+    let answer = put_zip(&host, &path(&longest), &zip(&[("run.sh", FINE)]));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(put_zip(&host, &path(&format!("{longest}xx")), &zip(&[("run.sh", FINE)])).status, 400);
+    let answer = host.send("DELETE", &format!("/api/triggeredwebjobs/{}", crate::ask::encode(&longest)), &[], b"");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!((host.get("/api/webjobs").text().as_str(), hidden(&root)), ("[]", Vec::new()));
+}
