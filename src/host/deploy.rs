@@ -112,7 +112,7 @@ impl HostHandle {
         removed
     }
 
-    /// Writes a job's `settings.job` as a whole.
+    /// Writes a job's `settings.job` as a whole, as it was sent.
     ///
     /// # Errors
     /// When there is no such job, a value is wrong, or the disk does not take it.
@@ -127,14 +127,15 @@ impl HostHandle {
 
     async fn set(&self, job: &JobId, sent: &str) -> Result<(), CommandError> {
         let view = self.view().job(job).ok_or_else(|| CommandError::NoJob(job.clone()))?;
-        let settings: Map<String, Value> = serde_json::from_str(sent)
+        serde_json::from_str::<Map<String, Value>>(sent)
             .map_err(|error| CommandError::Invalid(format!("settings must be one JSON object: {error}")))?;
         // Read as they were sent, so that a place in them is one that the sender finds.
         if let Some(problem) = settings::read(sent, job.kind).problems.into_iter().find(|problem| problem.fatal) {
             let problem = Problem { file: Some("settings.job".to_owned()), ..problem };
             return Err(CommandError::Invalid(format!("the settings were not changed: {problem}")));
         }
-        let text = serde_json::to_string_pretty(&Value::Object(settings)).expect("JSON is JSON");
+        // Stored as they were sent, too: a number may have more digits than any reader here holds.
+        let text = sent.to_owned();
         let path = view.found.root.join(&view.found.dir).join("settings.job");
         blocking(move || {
             let written = file::write_whole(&path, text.as_bytes(), Durability::Synced, Access::Usual);

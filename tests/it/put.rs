@@ -143,3 +143,14 @@ fn names_that_no_disk_takes_are_the_senders_fault() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!((host.get("/api/webjobs").text().as_str(), hidden(&root)), ("[]", Vec::new()));
 }
+
+#[test]
+fn settings_are_stored_as_they_were_sent() {
+    let root = Root::new();
+    root.job("triggered/nightly", &[("run.sh", "#!/bin/sh\n")]);
+    let host = root.host();
+    let sent = "{ \"mine\": 12345678901234567890123,\r\n\t\"half\": 1.50, \"timeout\": 5e1 }";
+    let answer = host.send("PUT", "/api/triggeredwebjobs/nightly/settings", &[], sent.as_bytes());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(root.read("jobs/triggered/nightly/settings.job"), sent);
+}
