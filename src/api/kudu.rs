@@ -198,6 +198,7 @@ async fn run(
             answer::locate(&mut response, &frame.links.run(&job, ticket.run));
             response
         }
+        Err(CommandError::Invalid(text)) => answer::text(StatusCode::BAD_REQUEST, text),
         Err(error) => match error.kudu_text() {
             Some(text) => answer::text(StatusCode::CONFLICT, text),
             None => refuse(&error),

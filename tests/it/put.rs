@@ -154,3 +154,24 @@ fn settings_are_stored_as_they_were_sent() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(root.read("jobs/triggered/nightly/settings.job"), sent);
 }
+
+#[test]
+fn what_no_process_can_be_given_is_refused_at_the_door() {
+    let root = Root::new();
+    root.job("triggered/args", &[("run.sh", "#!/bin/sh\n")]);
+    let host = root.host();
+    let answer = host.post("/api/triggeredwebjobs/args/run?arguments=a%00b");
+    assert_eq!(answer.status, 400, "{}", answer.text());
+    assert_eq!(answer.text(), "the arguments of a run must not hold a NUL character");
+    assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"));
+    let runs = "/api/v1/jobs/triggered/args/runs";
+    let answer = host.send("POST", runs, &[], br#"{"args": ["a\u0000b"]}"#);
+    assert_eq!((answer.status, &answer.json()["type"]), (400, &"invalid".into()), "{}", answer.text());
+    let settings = "/api/triggeredwebjobs/args/settings";
+    for sent in [r#"{"env": {"A": "a\u0000b"}}"#, r#"{"env": {"A\u0000": "a"}}"#, r#"{"args": ["a\u0000b"]}"#] {
+        let answer = host.send("PUT", settings, &[], sent.as_bytes());
+        assert_eq!(answer.status, 400, "{sent}: {}", answer.text());
+        assert!(answer.text().contains("NUL"), "{sent}: {}", answer.text());
+    }
+    assert_eq!(host.runs("triggered/args"), Vec::<serde_json::Value>::new());
+}
