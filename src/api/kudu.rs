@@ -216,7 +216,8 @@ async fn history(State(api): State<Api>, Path(path): Path<JobPath>, frame: Frame
         let layout = api.handle.layout();
         runs.iter().map(|run| frame.run(run, files::of_run(layout, &run.job, run.id))).collect()
     };
-    etag::json(&headers, &KuduHistory { runs: blocking(show).await })
+    let history = KuduHistory { runs: blocking(show).await };
+    etag::json_tagged_by(&headers, &history, &history.lasting())
 }
 
 async fn history_one(State(api): State<Api>, Path(path): Path<JobPath>, frame: Frame) -> Response {

@@ -92,3 +92,22 @@ fn due_times_are_those_of_the_version_in_use() {
     let said = root.cli(&["next", "nightly"]);
     assert!(String::from_utf8_lossy(&said.stdout).contains("0 30 2 * * *"), "{said:?}");
 }
+
+#[test]
+fn the_tag_of_a_history_changes_with_its_runs_only() {
+    let root = Root::new();
+    root.job("triggered/hold", &[("run.sh", HOLD)]);
+    let host = root.host();
+    let path = "/api/triggeredwebjobs/hold/history";
+    let tag = || host.get(path).header("etag").expect("a tag").to_owned();
+    let none = tag();
+    let run = host.run("hold");
+    eventually("it runs", || (host_status(&host.get(path).json()["runs"][0]) == "Running").then_some(()));
+    let running = tag();
+    assert_ne!(running, none);
+    let again = host.send("GET", path, &[("If-None-Match", &running)], b"");
+    assert_eq!((again.status, again.header("etag")), (304, Some(&*running)));
+    let_go(&root, "hold");
+    host.until_ended("triggered/hold", &run);
+    assert_eq!(host.send("GET", path, &[("If-None-Match", &running)], b"").status, 200);
+}
