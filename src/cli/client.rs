@@ -216,7 +216,7 @@ impl Client {
         self.send(asked).await.map(drop)
     }
 
-    /// Returns a job's coming due times, after `from` or after now.
+    /// Returns a job's coming due times, from the moment `from` on or after now.
     ///
     /// # Errors
     /// As every call.

@@ -111,3 +111,21 @@ fn the_tag_of_a_history_changes_with_its_runs_only() {
     host.until_ended("triggered/hold", &run);
     assert_eq!(host.send("GET", path, &[("If-None-Match", &running)], b"").status, 200);
 }
+
+#[test]
+fn a_due_time_at_the_very_moment_asked_from_is_shown() {
+    let root = Root::new();
+    for (name, settings) in [
+        ("nightly", r#"{"schedule": "0 30 2 * * *", "time_zone": "UTC"}"#),
+        ("once", r#"{"run_at": "2030-01-01T02:30:00Z"}"#),
+    ] {
+        root.job(&format!("triggered/{name}"), &[("run.sh", DONE), ("settings.job", settings)]);
+    }
+    let host = root.host();
+    for name in ["nightly", "once"] {
+        let path = format!("/api/v1/jobs/triggered/{name}/next?count=1&from=2030-01-01T02:30:00Z");
+        assert_eq!(host.get(&path).json()[0]["due"], "2030-01-01T02:30:00Z", "{name}");
+    }
+    let path = "/api/v1/jobs/triggered/nightly/next?count=1&from=2030-01-01T02:30:00.000000001Z";
+    assert_eq!(host.get(path).json()[0]["due"], "2030-01-02T02:30:00Z");
+}

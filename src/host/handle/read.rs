@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
+
 use super::{Coming, CommandError, HostHandle, RunFilter, elsewhere::Elsewhere};
 use crate::{
     decide::{
@@ -54,14 +56,17 @@ impl HostHandle {
         read.map_err(|error| CommandError::Failed(format!("the due times could not be read: {error}")))
     }
 
-    /// Returns a job's coming due times after `from`, or after now.
+    /// Returns a job's coming due times from the moment `from` on, or after now.
     ///
     /// # Errors
     /// When there is no such job.
     pub fn next(&self, job: &JobId, from: Option<Wall>, count: usize) -> Result<Vec<Coming>, CommandError> {
         let view = self.view().job(job).ok_or_else(|| CommandError::NoJob(job.clone()))?;
         let Some(job) = &view.job else { return Ok(Vec::new()) };
-        Ok(coming(job, &self.shared.zone, from.unwrap_or_else(|| self.now()), count.min(COMING_MAX)))
+        // What is due at the very moment counts. Before the first moment of the calendar nothing is due.
+        let just_before = |from: Wall| from.checked_sub(SignedDuration::from_nanos(1)).unwrap_or(from);
+        let after = from.map_or_else(|| self.now(), just_before);
+        Ok(coming(job, &self.shared.zone, after, count.min(COMING_MAX)))
     }
 
     /// Lists the other hosts on this root that live. It reads the disk: ask on a thread that may wait.
@@ -115,10 +120,10 @@ fn is_failed(phase: RunPhase) -> bool {
     }
 }
 
-fn coming(job: &Job, zone: &Zone, from: Wall, count: usize) -> Vec<Coming> {
+fn coming(job: &Job, zone: &Zone, after: Wall, count: usize) -> Vec<Coming> {
     let mut all: Vec<Coming> =
-        job.settings.schedules.iter().flat_map(|setting| of_schedule(setting, zone, from, count)).collect();
-    if let Some(due) = job.settings.run_at.filter(|due| *due > from) {
+        job.settings.schedules.iter().flat_map(|setting| of_schedule(setting, zone, after, count)).collect();
+    if let Some(due) = job.settings.run_at.filter(|due| *due > after) {
         let local = due.to_zoned(zone.tz().clone()).to_string();
         all.push(Coming { due, local, expression: "run_at".to_owned(), label: None, mark: None });
     }
@@ -127,7 +132,7 @@ fn coming(job: &Job, zone: &Zone, from: Wall, count: usize) -> Vec<Coming> {
     all
 }
 
-fn of_schedule(setting: &ScheduleSetting, zone: &Zone, from: Wall, count: usize) -> Vec<Coming> {
+fn of_schedule(setting: &ScheduleSetting, zone: &Zone, after: Wall, count: usize) -> Vec<Coming> {
     let zone = match &setting.time_zone {
         Some(name) => Zone::parse(name).ok(),
         None => Some(zone.clone()),
@@ -135,7 +140,7 @@ fn of_schedule(setting: &ScheduleSetting, zone: &Zone, from: Wall, count: usize)
     // The texts were checked when the settings were read.
     let (Some(zone), Ok(expression)) = (zone, Expression::parse(&setting.expression)) else { return Vec::new() };
     let schedule = Schedule::new(expression, zone.clone());
-    let occurrences = schedule.upcoming(from, count).into_iter();
+    let occurrences = schedule.upcoming(after, count).into_iter();
     occurrences
         .map(|occurrence| Coming {
             due: occurrence.at,
