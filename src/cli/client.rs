@@ -202,18 +202,17 @@ impl Client {
         self.send(asked).await.map(drop)
     }
 
-    /// Asks something of a job as a whole.
+    /// Asks something of a job as a whole, and returns the job as it is then.
     ///
     /// # Errors
     /// As every call.
-    pub async fn wish(&self, job: &JobWire, wish: Wish) -> Result<(), CliError> {
+    pub async fn wish(&self, job: &JobWire, wish: Wish) -> Result<JobWire, CliError> {
         let verb = match wish {
             Wish::Start => "start",
             Wish::Stop => "stop",
             Wish::Restart => "restart",
         };
-        let asked = self.request(Method::POST, &of(job, &[verb])).timeout(ANSWER_MAX);
-        self.send(asked).await.map(drop)
+        self.read(self.request(Method::POST, &of(job, &[verb])).timeout(ANSWER_MAX)).await
     }
 
     /// Returns a job's coming due times, from the moment `from` on or after now.

@@ -129,3 +129,23 @@ fn a_due_time_at_the_very_moment_asked_from_is_shown() {
     let path = "/api/v1/jobs/triggered/nightly/next?count=1&from=2030-01-01T02:30:00.000000001Z";
     assert_eq!(host.get(path).json()[0]["due"], "2030-01-02T02:30:00Z");
 }
+
+#[test]
+fn commands_name_the_job_and_the_verb_that_helps() {
+    let root = Root::new();
+    root.job("triggered/greet", &[("run.sh", DONE)]);
+    root.job("triggered/off", &[("run.sh", DONE), ("settings.job", r#"{"enabled": false}"#)]);
+    root.job("triggered/empty", &[("readme.txt", "no script\n")]);
+    root.job("continuous/web", &[("run.sh", "#!/bin/sh\nexec sleep 1000\n")]);
+    let _host = root.host();
+    let said = |arguments: &[&str]| {
+        let output = root.cli(arguments);
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    assert_eq!(said(&["start", "greet"]), "job \"greet\" may run again; to run it now: webjobd run greet\n");
+    for (job, why) in [("off", "enabled"), ("empty", "script")] {
+        let text = said(&["start", job]);
+        assert!(!text.contains("may run again") && text.contains(why), "{text}");
+    }
+    assert_eq!(said(&["stop", "web"]), "job \"web\" is stopped; it stays so until `webjobd start web`\n");
+}

@@ -116,7 +116,7 @@ fn a_run_that_did_not_succeed_never_ends_with_0() {
 #[test]
 fn a_stop_waits_until_nothing_runs() {
     let ended = play("stop worker", host());
-    assert_eq!(ended.out, "job \"worker\" is stopped; it stays so until `webjobd start`\n");
+    assert_eq!(ended.out, "job \"worker\" is stopped; it stays so until `webjobd start worker`\n");
     let ended = play("stop worker --detach", host());
     assert_eq!(ended.out, "job \"worker\" is being stopped\n");
     let ended = play("stop nightly --run 202611221755000000", host());
@@ -156,7 +156,7 @@ fn host() -> Script {
         ("POST /api/v1/jobs/triggered/nightly/runs", (202, running())),
         ("POST /api/v1/jobs/triggered/nightly/runs/202611221755000000/cancel", (202, json!({}))),
         ("POST /api/v1/jobs/triggered/both/runs", (409, running_already)),
-        ("POST /api/v1/jobs/continuous/worker/stop", (202, json!({}))),
+        ("POST /api/v1/jobs/continuous/worker/stop", (202, worker())),
         ("POST /api/v1/jobs/continuous/worker/restart", (500, json!({}))),
     ])
 }
