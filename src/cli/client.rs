@@ -175,7 +175,7 @@ impl Client {
     /// # Errors
     /// As every call.
     pub async fn one_run(&self, job: &JobWire, run: &str) -> Result<RunWire, CliError> {
-        self.get(&of(job, &["runs", run]), &()).await
+        self.get(&of(job, &["runs", run]), &()).await.map_err(|error| about_run(error, job, run))
     }
 
     /// Waits until a run has ended, and returns it.
@@ -186,9 +186,9 @@ impl Client {
         loop {
             let asked = self.request(Method::GET, &of(job, &["runs", run])).query(&[("wait", WAIT_SECONDS)]);
             let asked = asked.timeout(ANSWER_MAX + Duration::from_secs(WAIT_SECONDS));
-            let run: RunWire = self.read(asked).await?;
-            if run.phase == PhaseWire::Ended {
-                return Ok(run);
+            let read: RunWire = self.read(asked).await.map_err(|error| about_run(error, job, run))?;
+            if read.phase == PhaseWire::Ended {
+                return Ok(read);
             }
         }
     }
@@ -236,7 +236,11 @@ impl Client {
     /// # Errors
     /// As every call.
     pub async fn log(&self, job: &JobWire, query: &LogQuery) -> Result<Response, CliError> {
-        self.send(self.request(Method::GET, &of(job, &["log"])).query(query)).await
+        let sent = self.send(self.request(Method::GET, &of(job, &["log"])).query(query)).await;
+        sent.map_err(|error| match &query.run {
+            Some(run) => about_run(error, job, run),
+            None => error,
+        })
     }
 
     /// Makes an error of a body that broke off.
@@ -327,6 +331,18 @@ fn refusal(status: StatusCode, body: &[u8], url: &Url) -> CliError {
         (_, None) => format!("the host at {url} answers {status}"),
     };
     CliError::new(exit, text)
+}
+
+/// Says of a run that is not there what helps on the command line.
+fn about_run(error: CliError, job: &JobWire, run: &str) -> CliError {
+    match error {
+        CliError::Told(Exit::NotFound, _) => {
+            let text =
+                format!("job \"{0}\" has no run {run}; `webjobd history {0}` lists those that are kept", job.name);
+            CliError::new(Exit::NotFound, text)
+        }
+        told @ (CliError::Told(..) | CliError::Output(_)) => told,
+    }
 }
 
 /// Returns the words of an error's first cause: what a person can act on.

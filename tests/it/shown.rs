@@ -148,4 +148,8 @@ fn commands_name_the_job_and_the_verb_that_helps() {
         assert!(!text.contains("may run again") && text.contains(why), "{text}");
     }
     assert_eq!(said(&["stop", "web"]), "job \"web\" is stopped; it stays so until `webjobd start web`\n");
+    for arguments in [&["show", "greet", "202601010000000000"][..], &["logs", "greet", "--run", "202601010000000000"]] {
+        let text = said(arguments);
+        assert!(text.contains("webjobd history greet") && !text.contains("/api/"), "{text}");
+    }
 }

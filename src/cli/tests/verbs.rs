@@ -70,7 +70,11 @@ fn what_goes_wrong_has_its_exit_code_and_says_what_to_do() {
         ("restart nightly", 2, "job \"nightly\" is triggered; to run it again: webjobd run nightly"),
         ("stop nightly", 3, "job \"nightly\" is triggered, and no run of it is on its way"),
         ("stop nightly --run last", 3, "run 202611220230000001 of job \"nightly\" is not running: it failed 15 h ago"),
-        ("show nightly 202611220230000009", 4, "no such run"),
+        (
+            "show nightly 202611220230000009",
+            4,
+            "job \"nightly\" has no run 202611220230000009; `webjobd history nightly` lists those that are kept",
+        ),
         ("logs nightly --since soon", 2, "`soon` is not a time"),
         ("restart worker", 1, "answers 500"),
     ] {
