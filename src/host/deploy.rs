@@ -62,6 +62,7 @@ impl HostHandle {
         let folder = self.folder(&id);
         let interpreters = Interpreters::with(&self.config().interpreters);
         let (job, now) = (id.clone(), self.now());
+        let place = self.turns().place().await;
         blocking(move || {
             let stage = beside(&folder, "new");
             let put = lay_out(&stage, &upload)
@@ -71,6 +72,7 @@ impl HostHandle {
             put
         })
         .await?;
+        drop(place);
         self.refresh(Some(id.clone())).await?;
         Ok(id)
     }

@@ -1,14 +1,15 @@
 //! Takes a zip file apart into a folder, as one who trusts nothing in it.
 //!
 //! No entry may leave the folder, stand for two things, or be anything but a file, a folder or a link to something
-//! inside. Sizes are counted while bytes are written, whatever the zip says of them. Links are made last, so that nothing
+//! inside. Sizes are counted while bytes are written, whatever the zip says of them; one that says too much is not begun
+//! with. Links are made last, so that nothing
 //! is ever written through one. The folder must be fresh and is left half filled when this fails: whoever called makes
 //! use of it only after success, and removes it otherwise.
 
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io::{self, BufReader, Read, Write},
+    io::{self, BufReader, Read, Seek, Write},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -123,6 +124,10 @@ pub fn unzip(file: &Path, into: &Path, bounds: &ZipBounds) -> Result<(), UnzipEr
     }
     let grown = bytes_packed.saturating_mul(bounds.ratio_max).max(RATIO_FREE_BYTES);
     let bytes_max = bounds.bytes_max.min(grown);
+    // What it says of itself is not believed, but a zip that says it is too large is not begun with.
+    if declared(&archive)? > bytes_max {
+        return Err(UnzipError::TooLarge { bytes_max });
+    }
     let mut unpacking = Unpacking { into, bytes_max, bytes: 0, taken: BTreeMap::new(), links: Vec::new() };
     for index in 0..archive.len() {
         let entry = archive.by_index_data(index).map_err(UnzipError::NotZip)?;
@@ -134,6 +139,16 @@ pub fn unzip(file: &Path, into: &Path, bounds: &ZipBounds) -> Result<(), UnzipEr
         unpacking.take(&name, entry)?;
     }
     unpacking.link()
+}
+
+/// Adds up the sizes that the zip's directory tells.
+fn declared<R: Read + Seek>(archive: &ZipArchive<R>) -> Result<u64, UnzipError> {
+    let mut bytes = 0_u64;
+    for index in 0..archive.len() {
+        let entry = archive.by_index_data(index).map_err(UnzipError::NotZip)?;
+        bytes = bytes.saturating_add(entry.size());
+    }
+    Ok(bytes)
 }
 
 /// What a path in the folder stands for.

@@ -173,6 +173,16 @@ fn sizes_are_bounded_whatever_the_zip_says() {
 }
 
 #[test]
+fn a_zip_that_says_it_is_too_large_is_not_begun_with() {
+    let (dir, done) = check(&|zip| {
+        add(zip, "run.sh", plain(), b"#!/bin/sh\n");
+        add(zip, "bomb", plain(), &vec![0; 17 * 1024 * 1024]);
+    });
+    assert!(matches!(done, Err(UnzipError::TooLarge { bytes_max: 16_777_216 })), "{done:?}");
+    assert_eq!(fs::read_dir(dir.path().join("into")).expect("a folder").count(), 0);
+}
+
+#[test]
 fn what_is_damaged_or_no_zip_is_said_to_be() {
     let dir = tempfile::tempdir().expect("a folder");
     let error = check_bytes(dir.path(), b"PK\x03\x04 and nothing more").expect_err("no zip");
