@@ -105,7 +105,7 @@ fn puts_of_one_job_at_once_are_one_after_the_other() {
     let statuses: Vec<_> = thread::scope(|scope| {
         let put = |n: usize| {
             // Without regard to case: it is one job.
-            let name = if n % 2 == 0 { "triggered/same" } else { "triggered/SAME" };
+            let name = if n.is_multiple_of(2) { "triggered/same" } else { "triggered/SAME" };
             let body = zip(&[("run.sh", FINE), ("number", n.to_string().as_bytes())]);
             let answer = put_zip(&host, name, &body);
             (answer.status, answer.text())
