@@ -8,7 +8,11 @@
 //! anything about jobs, and no state of a job is read from disk. Nobody is served without credentials.
 
 mod answer;
+mod app_settings;
+mod arm;
+mod doc;
 mod etag;
+mod health;
 mod job_path;
 mod kudu;
 mod links;
@@ -19,10 +23,12 @@ mod query;
 #[cfg(test)]
 mod sample;
 mod server;
+mod site;
 mod uploads;
 mod v1;
 mod vfs;
 pub mod wire;
+mod zip;
 
 use std::{panic, sync::Arc, time::Duration};
 
@@ -96,13 +102,19 @@ pub fn service(api: Api) -> MapRequest<Router, fn(Request) -> Request> {
 }
 
 fn router(api: Api) -> Router {
-    let routes = Router::new().merge(kudu::routes()).merge(v1::routes()).merge(vfs::routes());
+    let routes =
+        Router::new().merge(kudu::routes()).merge(Router::from(v1::routes())).merge(vfs::routes()).merge(zip::routes());
+    let routes = routes.merge(health::routes()).merge(arm::routes());
+    let routes = routes.merge(app_settings::routes()).merge(site::routes());
     routes
         .fallback(answer::no_route)
-        .method_not_allowed_fallback(answer::no_route)
+        .method_not_allowed_fallback(answer::no_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE_MAX))
+        .layer(middleware::from_fn_with_state(api.clone(), health::once_ready))
         .layer(middleware::from_fn_with_state(api.clone(), login::check))
+        .layer(middleware::from_fn(problem::assure::assure))
+        .layer(middleware::from_fn(arm::translate))
         .layer(middleware::from_fn(answer::dress))
         .with_state(api)
 }

@@ -66,6 +66,7 @@ pub fn view(kind: JobKind, name: &str, state: StateWord, settings: &str) -> JobV
         next: None,
         restarts: 0,
         stopped_by: None,
+        paused: None,
     }
 }
 

@@ -60,6 +60,7 @@ pub fn occurrence(outcome: OccurrenceOutcome) -> Cell {
     match outcome {
         OccurrenceOutcome::Ran => Cell::new("ran", Tone::Good),
         OccurrenceOutcome::CaughtUp => Cell::new("caught up", Tone::Good),
+        OccurrenceOutcome::Queued => Cell::new("queued", Tone::Plain),
         OccurrenceOutcome::Skipped => Cell::new("skipped", Tone::Warn),
         OccurrenceOutcome::Missed => Cell::new("missed", Tone::Bad),
         OccurrenceOutcome::Paused => Cell::new("paused", Tone::Dim),

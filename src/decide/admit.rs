@@ -6,7 +6,7 @@ use crate::{
     decide::life::End,
     model::{
         exit::Exit,
-        run::{Outcome, RunPhase, RunRecord},
+        run::{Outcome, RunPhase, RunRecord, Trigger},
         settings::{Overlap, Retries},
         time::Wall,
     },
@@ -60,6 +60,15 @@ impl fmt::Display for Refusal {
             Self::QueueFull => write!(f, "{QUEUED_MAX} runs wait in the queue already"),
             Self::Stopped(why) => f.write_str(why),
         }
+    }
+}
+
+/// Returns the policy that counts for a trigger: one that stands for a due time which passed waits for its turn instead
+/// of being skipped. To skip is for what is due while a run is on its way, and it was due before.
+pub fn overlap(asked: Overlap, trigger: &Trigger) -> Overlap {
+    match asked {
+        Overlap::Skip if trigger.is_caught_up() => Overlap::Queue,
+        Overlap::Skip | Overlap::Queue | Overlap::Allow | Overlap::Replace => asked,
     }
 }
 
@@ -139,6 +148,25 @@ mod tests {
             (Overlap::Replace, 1, going(0, 0, true), refused),
         ] {
             assert_eq!(admit(overlap, max, going), want, "{overlap:?} {going:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_caught_up_waits_where_others_are_skipped() {
+        let due = "2026-03-01T10:00:00Z".parse().expect("a time");
+        for (asked, caught_up, want) in [
+            (Overlap::Skip, true, Overlap::Queue),
+            (Overlap::Skip, false, Overlap::Skip),
+            (Overlap::Queue, true, Overlap::Queue),
+            (Overlap::Allow, true, Overlap::Allow),
+            (Overlap::Replace, true, Overlap::Replace),
+        ] {
+            for trigger in [
+                Trigger::RunAt { due, caught_up },
+                Trigger::Schedule { due, expression: "0 0 * * * *".to_owned(), caught_up },
+            ] {
+                assert_eq!(overlap(asked, &trigger), want, "{trigger}");
+            }
         }
     }
 

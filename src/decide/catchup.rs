@@ -6,7 +6,9 @@
 //!       |  too old:      |  late: run by the         |  on time:  |
 //!       |  missed        |  catch-up policy          |  run       |
 //! ```
-//! * Downtime, suspend and a clock put forward look the same: occurrences lie between `last` and `now`.
+//! * Suspend and a clock put forward look the same: occurrences lie between `last` and `now`.
+//! * What was due while no host was there (`away_until`) is late, however fresh: the policy alone says what becomes of
+//!   it. So is what is `owed`: an occurrence that was answered by a run which then never began.
 //! * A clock put back shows as `last` in the future: nothing up to it is served again. When it lies more than a day
 //!   ahead, the clock was wrong when it was written: it is given up, and the answer says so.
 //! * A first start owes nothing: with no `last`, the host is responsible from now on.
@@ -21,7 +23,11 @@
 #[cfg(test)]
 mod tests;
 
-use std::{collections::VecDeque, fmt, iter, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    fmt, iter,
+    time::Duration,
+};
 
 use crate::{
     decide::schedule::Schedule,
@@ -49,6 +55,17 @@ pub struct CatchUpPolicy {
     pub window: Duration,
 }
 
+/// What is known of the time before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Past<'a> {
+    /// Every occurrence up to here has its answer; with `None`, the host is responsible from now on.
+    pub last: Option<Wall>,
+    /// Until then no host was there.
+    pub away_until: Option<Wall>,
+    /// Occurrences whose runs were accepted and never began; they are answered anew.
+    pub owed: &'a [Wall],
+}
+
 /// Where occurrences come from.
 #[derive(Clone, Copy, Debug)]
 pub enum Calendar<'a> {
@@ -65,6 +82,8 @@ pub struct Due {
     pub run: Vec<DueRun>,
     /// The occurrences that nothing is run for.
     pub missed: Option<Missed>,
+    /// Those of the owed ones that nothing is run for, oldest first.
+    pub given_up: Vec<MissedOccurrence>,
     /// The next occurrence, later than now.
     pub next: Option<Wall>,
     /// What to remember as `last`: every occurrence up to here has its answer.
@@ -144,18 +163,19 @@ pub struct ClockReset {
     pub ahead: Duration,
 }
 
-/// Decides what is due at `now`, when every occurrence up to `last` has its answer.
+/// Decides what is due at `now`, when every occurrence up to `past.last` has its answer, but for those that are owed.
 ///
-/// The answer holds every occurrence in between exactly once: as a run, or as missed. Asking again with
-/// `last = Some(due.served)` at the same time gives nothing more.
-pub fn due(now: Wall, last: Option<Wall>, calendar: Calendar<'_>, policy: &CatchUpPolicy) -> Due {
-    let reset = last.and_then(|last| clock_reset(now, last));
-    let last = last.filter(|_| reset.is_none()).unwrap_or(now);
+/// The answer holds every occurrence in between, and every owed one, exactly once: as a run, as missed, or as given up.
+/// Asking again with `last = Some(due.served)` at the same time gives nothing more.
+pub fn due(now: Wall, past: Past<'_>, calendar: Calendar<'_>, policy: &CatchUpPolicy) -> Due {
+    let reset = past.last.and_then(|last| clock_reset(now, last));
+    let last = past.last.filter(|_| reset.is_none()).unwrap_or(now);
     let newest = calendar.newest(last, now);
     let served = newest.occurrences.back().copied().unwrap_or(last);
-    let (run, listed) = sort_out(now, newest.occurrences, policy);
+    let (run, listed) = sort_out(now, newest.occurrences, past, policy);
+    let (given_up, listed) = listed.into_iter().partition(|missed| past.owed.contains(&missed.due));
     let missed = missed(newest.older, listed);
-    Due { run, missed, next: calendar.next_after(now.max(last)), served, reset }
+    Due { run, missed, given_up, next: calendar.next_after(now.max(last)), served, reset }
 }
 
 fn clock_reset(now: Wall, last: Wall) -> Option<ClockReset> {
@@ -164,12 +184,19 @@ fn clock_reset(now: Wall, last: Wall) -> Option<ClockReset> {
 }
 
 /// Gives each occurrence its answer, from the newest back, since a newer run stands for older ones.
-fn sort_out(now: Wall, occurrences: VecDeque<Wall>, policy: &CatchUpPolicy) -> (Vec<DueRun>, Vec<MissedOccurrence>) {
+fn sort_out(
+    now: Wall,
+    occurrences: VecDeque<Wall>,
+    past: Past<'_>,
+    policy: &CatchUpPolicy,
+) -> (Vec<DueRun>, Vec<MissedOccurrence>) {
     let (mut run, mut missed) = (Vec::new(), Vec::new());
     let mut n_caught_up = 0;
-    for due in occurrences.into_iter().rev() {
+    let was_away = |due: Wall| past.away_until.is_some_and(|until| due <= until) || past.owed.contains(&due);
+    let all: BTreeSet<Wall> = occurrences.into_iter().chain(past.owed.iter().copied()).collect();
+    for due in all.into_iter().rev() {
         let late = now.duration_since(due).unsigned_abs();
-        let answer = if late < ON_TIME_WITHIN {
+        let answer = if late < ON_TIME_WITHIN && !was_away(due) {
             Ok(DueKind::OnTime)
         } else if policy.catch_up == CatchUp::None {
             Err(MissedWhy::NoCatchUp)

@@ -10,6 +10,7 @@
 
 mod environment;
 mod file;
+mod written;
 
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,8 @@ use crate::{
 };
 
 use environment::Environment;
+
+pub use written::with_written;
 
 /// The file's name, in the root.
 pub const CONFIG_FILE: &str = "webjobd.toml";

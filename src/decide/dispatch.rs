@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::{
     decide::{
-        admit::{Admission, Going, Refusal, admit, retry_after},
+        admit::{self, Admission, Going, Refusal, admit, retry_after},
         life::{End, Life, LifeAction, LifeEvent, LifePolicy},
     },
     model::{
@@ -189,7 +189,7 @@ impl Dispatch {
 
     fn ask(&mut self, id: RunId, request: Request, elsewhere: bool, now: Now, policy: &Policy, out: &mut Vec<Action>) {
         let going = Going { running: self.active.len(), queued: self.queue.len(), elsewhere };
-        match admit(policy.overlap, policy.max_concurrency, going) {
+        match admit(admit::overlap(policy.overlap, &request.trigger), policy.max_concurrency, going) {
             Admission::Start => {
                 out.push(Action::Answer(id, Answer::Started));
                 self.begin(id, request, out);

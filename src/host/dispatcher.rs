@@ -11,6 +11,7 @@
 
 mod agenda;
 mod effects;
+mod rest;
 mod show;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -22,6 +23,7 @@ use self::agenda::Agenda;
 use crate::{
     decide::{
         admit::{Refusal, retry_owed},
+        agenda::Fate,
         dispatch::{Action, Answer, Dispatch, Event, Policy, Request},
         reconcile,
         wanted::{self, Standing},
@@ -42,6 +44,7 @@ use crate::{
         settings::Overlap,
         stop::StopReason,
         time::Wall,
+        wish::Wishes,
     },
     os::lock::{Attempt, FileLock},
 };
@@ -54,12 +57,14 @@ pub struct Dispatcher {
     found: Arc<Found>,
     /// What runs: the last content without a defect.
     job: Option<Arc<Job>>,
-    stopped_by: Option<String>,
+    wishes: Wishes,
     ending: Option<Ending>,
     dispatch: Dispatch,
     bodies: BTreeMap<RunId, Body>,
     /// Runs that wait, with their records.
     waiting: BTreeMap<RunId, RunRecord>,
+    /// What became of those, as far as the journal of due times has not been told.
+    fates: Vec<(RunId, Fate)>,
     /// Shows other hosts that the job runs here.
     lock: Option<FileLock>,
     agenda: Agenda,
@@ -75,6 +80,13 @@ enum Heard {
     Fact(Fact),
     Tick,
     Occurrence,
+}
+
+/// Whether it counts that the host's settings let nothing start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HostStopped {
+    Heeded,
+    Unheeded,
 }
 
 impl Dispatcher {
@@ -103,11 +115,12 @@ impl Dispatcher {
             id,
             job: update.found.job.clone(),
             found: update.found,
-            stopped_by: update.stopped.map(|stopped| stopped.by),
+            wishes: update.wishes,
             ending: None,
             dispatch: Dispatch::default(),
             bodies: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            fates: Vec::new(),
             lock: None,
             since: machine.now().wall,
             facts,
@@ -118,6 +131,7 @@ impl Dispatcher {
         self.begin_life(&trigger);
         let mut is_told = true;
         loop {
+            self.settle();
             self.publish();
             let clock = self.machine.clock.clone();
             let deadline = self.dispatch.next_deadline();
@@ -150,6 +164,7 @@ impl Dispatcher {
                 break;
             }
         }
+        self.settle();
         self.leave(inbox);
     }
 
@@ -248,52 +263,36 @@ impl Dispatcher {
     }
 
     fn update(&mut self, update: Update) {
-        self.stopped_by = update.stopped.map(|stopped| stopped.by);
+        self.wishes = update.wishes;
         self.found = update.found;
         self.job = reconcile::valid(self.job.as_ref(), &self.found);
         let Some(job) = self.job.clone() else { return };
         self.plan();
         self.keeper.prune(&job);
-        if let Some(reason) = self.barred().filter(|_| !self.dispatch.is_idle()) {
+        // That the host's settings let nothing start ends nothing: a run on its way may finish.
+        let ending = self.barred_unless(HostStopped::Unheeded).filter(|_| !self.dispatch.is_idle());
+        if let Some(reason) = ending {
             info!(job = %self.id, why = %reason, "stopping a job's runs");
             drop(self.step(Event::StopAll(reason)));
         }
         self.occur();
     }
 
-    /// Takes over the schedules of the job as it is now.
-    fn plan(&mut self) {
-        let Some(job) = self.job.clone() else { return };
-        let barred = self.schedule_barred();
-        self.agenda.plan(&self.machine, &job, barred);
+    fn barred(&self) -> Option<StopReason> {
+        self.barred_unless(HostStopped::Heeded)
     }
 
-    fn barred(&self) -> Option<StopReason> {
+    fn barred_unless(&self, host_stopped: HostStopped) -> Option<StopReason> {
         if self.ending.is_some() {
             return Some(StopReason::HostStopping);
         }
         let standing = Standing {
-            stopped_by: self.stopped_by.as_deref(),
-            host_stopped: self.machine.config.kudu.stopped,
+            stopped_by: self.wishes.stopped.as_ref().map(|stopped| stopped.by.as_str()),
+            switch: self.wishes.switch.as_ref(),
+            host_stopped: host_stopped == HostStopped::Heeded && self.machine.engine().kudu.stopped,
             removed: false,
         };
         wanted::barred(self.job.as_ref()?, standing)
-    }
-
-    fn schedule_barred(&self) -> Option<String> {
-        if self.machine.config.kudu.disable_schedule {
-            return Some("schedules are off by WEBJOBS_DISABLE_SCHEDULE of the host".to_owned());
-        }
-        self.barred().map(|reason| reason.to_string())
-    }
-
-    /// Serves what is due.
-    fn occur(&mut self) {
-        let Some(job) = self.job.clone().filter(|_| self.ending.is_none()) else { return };
-        let mut agenda = std::mem::take(&mut self.agenda);
-        let machine = Arc::clone(&self.machine);
-        agenda.serve(&machine, &job, |trigger, arguments| self.ask(trigger, arguments));
-        self.agenda = agenda;
     }
 
     fn policy(&self, job: &Job) -> Policy {

@@ -3,16 +3,26 @@
 //! Whoever holds a handle may ask; the actors answer. Records and logs are read through `store`, on a thread that may
 //! wait for the disk, never on the actors.
 
+mod app_settings;
+mod change;
+pub mod check;
 mod elsewhere;
+pub mod files;
+mod health;
+pub mod processes;
 mod read;
+mod site;
 
 use std::{path::PathBuf, sync::Arc};
 
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::change::ChangeError;
+
 use crate::{
-    decide::{admit::Refusal, zone::Zone},
+    decide::{admit::Refusal, near},
     host::{
+        app_settings::AppSettings,
         turns::Turns,
         view::{LiveLog, View},
     },
@@ -21,6 +31,7 @@ use crate::{
         id::{JobId, JobKind, JobName, RunId},
         stop::StopReason,
         time::Wall,
+        wish::Wish,
     },
     os::clock::Clock,
     store::layout::Layout,
@@ -28,6 +39,9 @@ use crate::{
 
 /// Commands that wait for the host's ear; when it is full, callers wait.
 pub const COMMANDS_MAX: usize = 1024;
+
+/// Most due times that one question about the future is answered with.
+pub const COMING_MAX: usize = 10_000;
 
 /// Why a command was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +113,17 @@ pub enum Command {
         /// The answer.
         reply: Reply<()>,
     },
+    /// Keep a wish for a job, or for all.
+    Wish {
+        /// Which; all when `None`.
+        job: Option<JobId>,
+        /// What is asked for.
+        wish: Wish,
+        /// Who asks.
+        who: String,
+        /// The answer.
+        reply: Reply<()>,
+    },
     /// Stop a continuous job and start it again.
     Restart {
         /// Which.
@@ -130,6 +155,16 @@ pub enum Command {
     Forget {
         /// Which.
         job: JobId,
+        /// The answer.
+        reply: Reply<()>,
+    },
+    /// Answer, to show that you are alive.
+    Ping {
+        /// The answer.
+        reply: Reply<()>,
+    },
+    /// Let every job's actor take over what holds for all jobs now, and answer when all have.
+    Heed {
         /// The answer.
         reply: Reply<()>,
     },
@@ -165,10 +200,13 @@ impl Command {
             Self::Run { reply, .. } => drop(reply.send(Err(error()))),
             Self::Start { reply, .. }
             | Self::Stop { reply, .. }
+            | Self::Wish { reply, .. }
             | Self::Restart { reply, .. }
             | Self::Cancel { reply, .. }
             | Self::LetGo { reply, .. }
             | Self::Forget { reply, .. }
+            | Self::Ping { reply }
+            | Self::Heed { reply }
             | Self::Refresh { reply, .. } => drop(reply.send(Err(error()))),
         }
     }
@@ -213,7 +251,7 @@ pub struct Coming {
     pub expression: String,
     /// The schedule's label.
     pub label: Option<String>,
-    /// How a change of the clocks moves it, for people.
+    /// How a change of the clocks moves it, or that it is paused, for people.
     pub mark: Option<String>,
 }
 
@@ -230,30 +268,35 @@ struct Shared {
     config: Arc<Config>,
     layout: Layout,
     clock: Clock,
-    zone: Zone,
+    settings: Arc<AppSettings>,
     turns: Turns,
 }
 
 impl HostHandle {
-    /// Makes the handle of a host that hears `commands` and publishes to `view`. `zone` is that of schedules which name
-    /// none.
+    /// Makes the handle of a host that hears `commands` and publishes to `view`.
     pub fn new(
         commands: mpsc::Sender<Command>,
         view: Arc<View>,
         config: Arc<Config>,
         layout: Layout,
         clock: Clock,
-        zone: Zone,
+        settings: Arc<AppSettings>,
     ) -> Self {
         let turns = Turns::default();
-        Self { shared: Arc::new(Shared { commands, view, config, layout, clock, zone, turns }) }
+        Self { shared: Arc::new(Shared { commands, view, config, layout, clock, settings, turns }) }
     }
 
     /// Makes a handle for tests of what stands on it.
     #[cfg(test)]
     pub fn for_tests(commands: mpsc::Sender<Command>, view: Arc<View>, config: Arc<Config>, layout: Layout) -> Self {
-        let zone = Zone::parse("UTC").expect("a name of a zone");
-        Self::new(commands, view, config, layout, Clock::start(), zone)
+        let settings = AppSettings::open(
+            &layout,
+            config.kudu.clone(),
+            crate::decide::zone::Zone::utc(),
+            &std::collections::BTreeMap::new(),
+        );
+        let settings = Arc::new(settings.expect("app settings"));
+        Self::new(commands, view, config, layout, Clock::start(), settings)
     }
 
     /// Returns what every job is doing.
@@ -292,6 +335,19 @@ impl HostHandle {
         ids.find(|id| id.kind == kind && id.name.as_str().to_lowercase() == folded)
     }
 
+    /// Returns the job that was probably meant by a kind and a name that no job has.
+    pub fn meant(&self, kind: &str, name: &str) -> Option<JobId> {
+        let ids: Vec<JobId> = self.view().jobs().iter().map(|job| job.found.id.clone()).collect();
+        // A right name of another kind, or of none, is meant before any slip.
+        let same = ids.iter().find(|id| id.name.as_str().eq_ignore_ascii_case(name));
+        let near = || {
+            let known = ids.iter().filter(|id| kind.is_empty() || id.kind.as_str() == kind);
+            let name = near::nearest(name, known.map(|id| id.name.as_str()))?;
+            ids.iter().find(|id| id.name.as_str() == name && (kind.is_empty() || id.kind.as_str() == kind))
+        };
+        same.or_else(near).cloned()
+    }
+
     /// Returns the log that a run, or a continuous job as a whole, is written to by this host now; `None` when nothing
     /// here writes it.
     pub fn live_log(&self, job: &JobId, run: Option<RunId>) -> Option<LiveLog> {
@@ -323,6 +379,14 @@ impl HostHandle {
     /// When there is no such job, or the wish cannot be kept on disk.
     pub async fn stop(&self, job: JobId, who: String) -> Result<(), CommandError> {
         self.ask(|reply| Command::Stop { job, who, reply }).await
+    }
+
+    /// Keeps a wish for a job, or for all; answers when it is in force.
+    ///
+    /// # Errors
+    /// When there is no such job, the wish makes no sense, or it cannot be kept on disk.
+    pub async fn wish(&self, job: Option<JobId>, wish: Wish, who: String) -> Result<(), CommandError> {
+        self.ask(|reply| Command::Wish { job, wish, who, reply }).await
     }
 
     /// Stops a continuous job and starts it again.

@@ -39,6 +39,7 @@ use crate::{
         log::Level,
         run::{RunRecord, Trigger},
         stop::StopReason,
+        wish::Wishes,
     },
     os::lock::FileLock,
     store::{
@@ -55,7 +56,9 @@ pub struct Supervisor {
     found: Arc<Found>,
     /// What runs, or would: the last content without a defect.
     job: Option<Arc<Job>>,
-    stopped_by: Option<String>,
+    wishes: Wishes,
+    /// Whether the host's settings let nothing start, as it was told last.
+    host_stopped: bool,
     ending: Option<Ending>,
     copies: Vec<Copy>,
     lease: Option<FileLock>,
@@ -105,7 +108,8 @@ impl Supervisor {
             id,
             job: update.found.job.clone(),
             found: update.found,
-            stopped_by: update.stopped.map(|stopped| stopped.by),
+            wishes: update.wishes,
+            host_stopped: machine.engine().kudu.stopped,
             ending: None,
             copies: Vec::new(),
             lease: None,
@@ -241,7 +245,8 @@ impl Supervisor {
     fn update(&mut self, update: Update) {
         let barred = self.barred();
         let before = self.job.clone();
-        self.stopped_by = update.stopped.map(|stopped| stopped.by);
+        self.wishes = update.wishes;
+        self.host_stopped = self.machine.engine().kudu.stopped;
         self.found = update.found;
         self.job = reconcile::valid(before.as_ref(), &self.found);
         let Some(job) = self.job.clone() else { return };
@@ -286,8 +291,9 @@ impl Supervisor {
     fn barred(&self) -> Option<StopReason> {
         let job = self.job.as_ref()?;
         let standing = Standing {
-            stopped_by: self.stopped_by.as_deref(),
-            host_stopped: self.machine.config.kudu.stopped,
+            stopped_by: self.wishes.stopped.as_ref().map(|stopped| stopped.by.as_str()),
+            switch: self.wishes.switch.as_ref(),
+            host_stopped: self.host_stopped,
             removed: self.ending == Some(Ending::Removed),
         };
         wanted::barred(job, standing)
@@ -379,7 +385,8 @@ impl Supervisor {
             active,
             next: None,
             restarts: self.restarts,
-            stopped_by: self.stopped_by.clone(),
+            stopped_by: self.wishes.stopped.as_ref().map(|stopped| stopped.by.clone()),
+            paused: None,
         };
         self.machine.view.publish(view, now.wall);
     }

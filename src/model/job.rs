@@ -103,7 +103,8 @@ pub struct Script {
 }
 
 /// A defect in a job's folder: shown, not thrown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = JobProblem)]
 pub struct Problem {
     /// A stable word for programs, such as `no_script`.
     pub code: String,

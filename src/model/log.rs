@@ -26,7 +26,7 @@ pub const PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const PARTS_WAITING_MAX: usize = 4096;
 
 /// How much a line matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// As expected.

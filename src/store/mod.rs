@@ -3,6 +3,7 @@
 //! Every file is written as a whole or appended by whole lines, so that a crash of anything leaves nothing half-written,
 //! and one that cannot be read hides no other. Nothing here knows why something is kept or removed.
 
+pub mod app_settings;
 pub mod beneath;
 pub mod credentials;
 pub mod layout;
@@ -12,3 +13,4 @@ pub mod open_runs;
 pub mod overrides;
 pub mod record;
 pub mod unzip;
+pub mod zipping;

@@ -12,7 +12,7 @@ use std::{
 
 pub use crate::model::run::Line;
 use crate::{
-    model::{run::Occurrence, time::Wall},
+    model::{journal, run::Occurrence, time::Wall},
     os::file::{self, Access, Durability},
 };
 
@@ -27,8 +27,14 @@ const JOURNAL_BYTES_KEPT: u64 = 128 * 1024;
 /// # Errors
 /// When the journal is there and cannot be read.
 pub fn served(path: &Path) -> io::Result<Option<Wall>> {
-    // The newest line counts, even when the clock went back since: the lines are in the order of their conclusions.
-    Ok(tail(path, 4096)?.last().map(Line::served))
+    // The newest line counts, even when the clock went back since: the lines are in the order of their conclusions. One
+    // that corrects another tells nothing of this.
+    for bytes in [4096, JOURNAL_BYTES_MAX] {
+        if let Some(served) = tail(path, bytes)?.iter().rev().find_map(Line::served) {
+            return Ok(Some(served));
+        }
+    }
+    Ok(None)
 }
 
 /// Returns what became of the latest due times, newest first, at most `limit`.
@@ -36,19 +42,36 @@ pub fn served(path: &Path) -> io::Result<Option<Wall>> {
 /// # Errors
 /// When the journal is there and cannot be read.
 pub fn latest(path: &Path, limit: usize) -> io::Result<Vec<Occurrence>> {
-    let lines = tail(path, JOURNAL_BYTES_MAX)?.into_iter().rev();
-    let told = lines.filter_map(|line| match line {
-        Line::Occurrence(occurrence) => Some(occurrence),
-        Line::Served { .. } => None,
-    });
-    Ok(told.take(limit).collect())
+    let told = journal::corrected(tail(path, JOURNAL_BYTES_MAX)?);
+    Ok(told.into_iter().rev().take(limit).collect())
 }
 
-/// Appends lines with a single write.
+/// Returns the lines that speak of runs which waited for their turn, oldest first.
+///
+/// # Errors
+/// When the journal is there and cannot be read.
+pub fn of_the_queue(path: &Path) -> io::Result<Vec<Line>> {
+    let text = tail_text(path, JOURNAL_BYTES_MAX)?;
+    let lines = text.split(|byte| *byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
+    // Most lines speak of something else, and every journal is read when a host starts: those are not parsed.
+    let lines = lines.filter(|line| line.contains(r#""queued""#) || line.contains(r#""corrects""#));
+    Ok(lines.filter_map(|line| serde_json::from_str(line).ok()).collect())
+}
+
+/// Appends lines with a single write, and cuts a journal that is too long. To be called under the job's lock.
 ///
 /// # Errors
 /// When the disk does not take them.
 pub fn append(path: &Path, lines: &[Line]) -> io::Result<()> {
+    let bytes = correct(path, lines)?;
+    if bytes > JOURNAL_BYTES_MAX { cut(path) } else { Ok(()) }
+}
+
+/// Appends lines that correct others with a single write, which needs no lock. Returns the journal's size in bytes.
+///
+/// # Errors
+/// When the disk does not take them.
+pub fn correct(path: &Path, lines: &[Line]) -> io::Result<u64> {
     let mut text = Vec::new();
     for line in lines {
         serde_json::to_writer(&mut text, line)?;
@@ -60,7 +83,7 @@ pub fn append(path: &Path, lines: &[Line]) -> io::Result<()> {
         text.insert(0, b'\n');
     }
     journal.write_all(&text)?;
-    if bytes + text.len() as u64 > JOURNAL_BYTES_MAX { cut(path) } else { Ok(()) }
+    Ok(bytes + text.len() as u64)
 }
 
 fn open(path: &Path) -> io::Result<File> {
@@ -94,6 +117,12 @@ fn cut(path: &Path) -> io::Result<()> {
 }
 
 fn tail(path: &Path, bytes_max: u64) -> io::Result<Vec<Line>> {
+    let text = tail_text(path, bytes_max)?;
+    // Unless it is the whole journal, the first line may be half a line: it does not parse then, or is one of many.
+    Ok(text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
+}
+
+fn tail_text(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     let mut journal = match File::open(path) {
         Ok(journal) => journal,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -104,8 +133,7 @@ fn tail(path: &Path, bytes_max: u64) -> io::Result<Vec<Line>> {
     journal.seek(SeekFrom::Start(from))?;
     let mut text = Vec::new();
     journal.take(bytes_max).read_to_end(&mut text)?;
-    // Unless it is the whole journal, the first line may be half a line: it does not parse then, or is one of many.
-    Ok(text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -126,6 +154,8 @@ mod tests {
             reason: None,
             run: None,
             count: None,
+            first: None,
+            corrects: None,
         })
     }
 
@@ -142,6 +172,25 @@ mod tests {
         append(&path, &[ran(180)]).expect("it is appended");
         let dues: Vec<Wall> = latest(&path, 2).expect("it is read").iter().map(|told| told.due).collect();
         assert_eq!(dues, [wall(180), wall(120)]);
+    }
+
+    #[test]
+    fn a_correction_takes_nothing_back_of_what_is_served() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("occurrences.jsonl");
+        let run = crate::model::id::RunId::at(wall(0), None);
+        let Line::Occurrence(queued) = ran(0) else { unreachable!("an occurrence") };
+        let queued = Occurrence { outcome: OccurrenceOutcome::Queued, run: Some(run), ..queued };
+        append(&path, &[Line::Occurrence(queued.clone()), ran(60)]).expect("they are appended");
+        let correction = Occurrence { outcome: OccurrenceOutcome::Ran, corrects: Some(run), ..queued };
+        // More than is read at first.
+        let many = vec![Line::Occurrence(correction.clone()); 50];
+        correct(&path, &many).expect("they are appended");
+        assert_eq!(served(&path).expect("it is read"), Some(wall(60)));
+        let told = latest(&path, 9).expect("it is read");
+        assert_eq!(told.iter().map(|one| one.due).collect::<Vec<_>>(), [wall(60), wall(0)]);
+        assert_eq!(told[1], correction);
+        assert_eq!(of_the_queue(&path).expect("it is read").len(), 51);
     }
 
     #[test]

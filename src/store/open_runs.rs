@@ -7,7 +7,7 @@ use std::{
     collections::BTreeMap,
     fs::{File, OpenOptions},
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use crate::{
@@ -37,13 +37,21 @@ pub struct OpenRuns {
 }
 
 impl OpenRuns {
+    /// Reads a journal that nobody appends to; `None` when there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read(path: &Path) -> Result<Option<Open>, FileError> {
+        Ok(file::read_bounded(path, JOURNAL_BYTES_MAX)?.map(|text| parse(&String::from_utf8_lossy(&text))))
+    }
+
     /// Opens the journal and returns it with the runs that were open when it was last written; `None` in their place when
     /// there was no journal.
     ///
     /// # Errors
     /// When it cannot be read or written.
     pub fn open(path: PathBuf) -> Result<(Self, Option<Open>), FileError> {
-        let left = file::read_bounded(&path, JOURNAL_BYTES_MAX)?.map(|text| parse(&String::from_utf8_lossy(&text)));
+        let left = Self::read(&path)?;
         let open = left.clone().unwrap_or_default();
         let (file, bytes) = rewrite(&path, &open)?;
         Ok((Self { path, file, bytes, open }, left))
@@ -67,10 +75,18 @@ impl OpenRuns {
         self.append(&line('-', job, run, None))
     }
 
+    /// Writes the journal anew with its open runs alone: one without any is empty, and nobody has to look into it.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub fn compact(&mut self) -> Result<(), FileError> {
+        (self.file, self.bytes) = rewrite(&self.path, &self.open)?;
+        Ok(())
+    }
+
     fn append(&mut self, line: &str) -> io::Result<()> {
         if self.bytes > COMPACT_BYTES {
-            let (file, bytes) = rewrite(&self.path, &self.open).map_err(io::Error::other)?;
-            (self.file, self.bytes) = (file, bytes);
+            self.compact().map_err(io::Error::other)?;
         }
         // What was written of a line that failed would spoil the next one: that one writes the journal anew.
         self.file.write_all(line.as_bytes()).inspect_err(|_| self.bytes = u64::MAX)?;

@@ -56,7 +56,7 @@ pub struct Disk {
 impl Disk {
     /// Returns up to when the due times of a job have their answers.
     pub fn served(&self, job: &JobId) -> Option<Wall> {
-        self.journals.get(job)?.last().map(Line::served)
+        self.journals.get(job)?.iter().rev().find_map(Line::served)
     }
 
     /// Tries for a job's run lock.

@@ -1,11 +1,13 @@
 //! The actor of a triggered job, as `host::dispatcher` is, without tasks.
 
+mod queue;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use webjobd::{
     decide::{
         admit::Refusal,
-        agenda::Agenda,
+        agenda::{Agenda, Fate, Told},
         dispatch::{Action, Answer, Dispatch, Event, Policy, Request},
         life::{End, LifeEvent},
         reconcile,
@@ -40,6 +42,9 @@ pub struct Dispatcher {
     dispatch: Dispatch,
     bodies: BTreeMap<RunId, Body>,
     waiting: BTreeMap<RunId, RunRecord>,
+    fates: Vec<(RunId, Fate)>,
+    is_settled: bool,
+    is_serving: bool,
     has_lock: bool,
     agenda: Agenda,
     /// Since when its schedules are answered for, when the journal does not tell.
@@ -63,8 +68,11 @@ impl Dispatcher {
             dispatch: Dispatch::default(),
             bodies: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            fates: Vec::new(),
+            is_settled: false,
+            is_serving: false,
             has_lock: false,
-            agenda: Agenda::new(served),
+            agenda: Agenda::new(served, machine.now().wall),
             since: machine.now().wall,
             changed: None,
             is_mixed: false,
@@ -161,22 +169,27 @@ impl Dispatcher {
     /// Serves what is due.
     pub fn occur(&mut self, machine: &mut Machine) {
         let Some(job) = self.job.clone().filter(|_| self.ending.is_none()) else { return };
+        let now = machine.now().wall;
+        let Some(owed) = self.owed(machine, now) else { return };
         if self.agenda.rests() || !machine.acts() {
             return;
         }
-        let now = machine.now().wall;
         let before = machine.disk.served(&self.id);
         // One that came under a wrong clock follows the journal.
         self.changed = self.changed.filter(|changed| *changed <= now + jiff::SignedDuration::from_hours(24));
-        let mut batch = self.agenda.due(&job, before, now);
+        let told = Told { served: before, owed, knows_moment: false };
+        let mut batch = self.agenda.due(&job, told, now);
         for note in std::mem::take(&mut batch.notes) {
             machine.tell(|| format!("host{} {}: {note}", self.me.host, self.id));
         }
+        self.is_serving = true;
         for call in std::mem::take(&mut batch.calls) {
             let (run, answer) = self.ask(machine, call.trigger.clone(), call.arguments.clone());
-            batch.answer(&call, run, &answer);
+            self.agenda.answer(&mut batch, &call, run, &answer);
         }
+        self.is_serving = false;
         self.append(machine, &job, before, batch.into_lines());
+        self.settle(machine);
     }
 
     fn append(&mut self, machine: &mut Machine, job: &Job, before: Option<Wall>, lines: Vec<Line>) {
@@ -195,7 +208,8 @@ impl Dispatcher {
         if machine.n_hosts == 1 {
             machine.torn.remove(&self.id);
         }
-        if before.is_some_and(|before| lines.last().is_some_and(|line| line.served() < before)) {
+        let newest = lines.iter().rev().find_map(Line::served);
+        if before.is_some_and(|before| newest.is_some_and(|newest| newest < before)) {
             machine.resets.insert(self.id.clone());
         }
         // Of two hosts that disagree about a clock that was wrong by days, the one that was away may be mistaken.
@@ -203,7 +217,7 @@ impl Dispatcher {
         if !is_torn && is_sure && !std::mem::take(&mut self.is_mixed) {
             check::batch(machine, job, before, told, &lines);
         }
-        if lines.last().is_some_and(|line| line.served() < told) {
+        if newest.is_some_and(|newest| newest < told) {
             self.changed = None;
         }
         machine.disk.journals.entry(self.id.clone()).or_default().extend(lines);
@@ -225,7 +239,8 @@ impl Dispatcher {
         let planned = self.agenda.plan(&job, &Zone::utc(), now, barred);
         if let Some(why) = planned.freed {
             let served = machine.disk.served(&self.id);
-            let lines = self.agenda.pass_over(&job, &why, served, now);
+            let told = Told { served, ..Told::default() };
+            let lines = self.agenda.pass_over(&job, &why, &told, now);
             self.append(machine, &job, served, lines);
         }
     }
@@ -234,7 +249,7 @@ impl Dispatcher {
         if self.ending.is_some() {
             return self.ending.clone();
         }
-        let standing = Standing { stopped_by: self.stopped_by.as_deref(), host_stopped: false, removed: false };
+        let standing = Standing { stopped_by: self.stopped_by.as_deref(), ..Standing::default() };
         wanted::barred(self.job.as_ref()?, standing)
     }
 
@@ -269,6 +284,15 @@ impl Dispatcher {
     }
 
     fn step(&mut self, machine: &mut Machine, event: Event) -> Option<Answer> {
+        let answer = self.take(machine, event);
+        // Of one that is asked for by a schedule, the journal is told first that it waits.
+        if !self.is_serving {
+            self.settle(machine);
+        }
+        answer
+    }
+
+    fn take(&mut self, machine: &mut Machine, event: Event) -> Option<Answer> {
         let job = self.job.clone()?;
         let policy = Self::policy(&job);
         let mut answer = None;
@@ -326,7 +350,10 @@ impl Dispatcher {
     fn begin(&mut self, machine: &mut Machine, id: RunId, request: Request, job: &Arc<Job>) {
         assert!(self.barred().is_none(), "{} runs although it may not: {:?}", self.id, self.barred());
         let record = match self.waiting.remove(&id) {
-            Some(waited) => RunRecord { content: Some(job.content), ..waited },
+            Some(waited) => {
+                self.fates.push((id, Fate::Began));
+                RunRecord { content: Some(job.content), ..waited }
+            }
             None => {
                 self.keeper.begun(machine, &self.id, id);
                 self.record(machine, id, request, job)
@@ -341,7 +368,11 @@ impl Dispatcher {
     fn finish(&mut self, machine: &mut Machine, id: RunId, end: &End, job: &Arc<Job>) {
         let body = match (self.bodies.remove(&id), self.waiting.remove(&id)) {
             (Some(body), _) => body,
-            (None, Some(record)) => Body::new(machine, &self.me, job, record),
+            (None, Some(record)) => {
+                let why = end.stop.clone().expect("what waited was stopped");
+                self.fates.push((id, Fate::Dropped(why)));
+                Body::new(machine, &self.me, job, record)
+            }
             (None, None) => panic!("run {id} of {} is finished twice", self.id),
         };
         let record = body.finish(machine, end);

@@ -26,7 +26,7 @@ fn policy(catch_up: CatchUp, window_seconds: u64) -> CatchUpPolicy {
 fn transcript(expression: &str, last: Option<&str>, now: &str, policy: CatchUpPolicy) -> String {
     let (schedule, now, last) = (schedule(expression), at(now), last.map(at));
     let calendar = Calendar::Schedule(&schedule);
-    let due = due(now, last, calendar, &policy);
+    let due = due(now, Past { last, ..Past::default() }, calendar, &policy);
     check_sound(now, last, calendar, &policy, &due);
     say(&due)
 }
@@ -56,7 +56,7 @@ fn check_sound(now: Wall, last: Option<Wall>, calendar: Calendar<'_>, policy: &C
     assert!(all.iter().all(|&due| last.is_some_and(|last| due > last)), "nothing is served again: {answer:?}");
     assert!(answer.next.is_none_or(|next| next > now), "the next one lies ahead: {answer:?}");
     assert!(all.len() <= LISTED_MAX, "the answer is bounded");
-    let again = due(now, Some(answer.served), calendar, policy);
+    let again = due(now, Past { last: Some(answer.served), ..Past::default() }, calendar, policy);
     assert!(again.run.is_empty() && again.missed.is_none() && again.reset.is_none(), "{again:?}");
     assert_eq!(again.next, answer.next);
 }
@@ -177,7 +177,7 @@ fn a_single_moment_is_served_once() {
     let since = Some(at("2026-01-10T11:00:00"));
     let once = policy(CatchUp::Once, 600);
     let ask = |now: &str, last| {
-        let answer = due(at(now), last, Calendar::Once(moment), &once);
+        let answer = due(at(now), Past { last, ..Past::default() }, Calendar::Once(moment), &once);
         check_sound(at(now), last, Calendar::Once(moment), &once, &answer);
         (say(&answer), answer.served)
     };
@@ -195,6 +195,46 @@ fn a_single_moment_is_served_once() {
 fn a_schedule_that_never_occurs_is_never_due() {
     let all = policy(CatchUp::All, 600);
     assert_eq!(transcript("0 0 0 31 2 *", Some("2020-01-10T12:00:00"), "2026-01-10T12:00:00", all), "next never");
+}
+
+#[test]
+fn what_was_due_while_no_host_was_there_goes_by_the_policy_however_fresh_it_is() {
+    let schedule = schedule(SECONDLY);
+    let ask = |away_until: &str, catch_up| {
+        let past = Past { last: Some(at("2026-01-10T12:00:00")), away_until: Some(at(away_until)), ..Past::default() };
+        say(&due(at("2026-01-10T12:00:03"), past, Calendar::Schedule(&schedule), &policy(catch_up, 600)))
+    };
+    let rest = "next 01-10 12:00:04";
+    assert_eq!(
+        ask("2026-01-10T12:00:03", CatchUp::None),
+        format!("missed 3: 01-10 12:00:01 to 01-10 12:00:03; because NoCatchUp; {rest}")
+    );
+    assert_eq!(
+        ask("2026-01-10T12:00:03", CatchUp::Once),
+        format!("CaughtUp 01-10 12:00:03; missed 2: 01-10 12:00:01 to 01-10 12:00:02; because Covered; {rest}")
+    );
+    assert_eq!(
+        ask("2026-01-10T12:00:02.5", CatchUp::None),
+        format!("OnTime 01-10 12:00:03; missed 2: 01-10 12:00:01 to 01-10 12:00:02; because NoCatchUp; {rest}")
+    );
+}
+
+#[test]
+fn what_is_owed_is_answered_anew_together_with_what_passed_since() {
+    let schedule = schedule(MINUTELY);
+    let owed = [at("2026-01-10T11:58:00"), at("2026-01-10T12:00:00")];
+    let ask = |catch_up, window| {
+        let past = Past { last: Some(at("2026-01-10T12:00:00")), away_until: None, owed: &owed };
+        let due = due(at("2026-01-10T12:01:30"), past, Calendar::Schedule(&schedule), &policy(catch_up, window));
+        let given_up: Vec<String> = due.given_up.iter().map(|one| format!("{:?}", one.why)).collect();
+        (say(&due), given_up.join(", "))
+    };
+    let all = "CaughtUp 01-10 11:58:00; CaughtUp 01-10 12:00:00; CaughtUp 01-10 12:01:00; next 01-10 12:02:00";
+    assert_eq!(ask(CatchUp::All, 600), (all.to_owned(), String::new()));
+    let one = "CaughtUp 01-10 12:01:00; next 01-10 12:02:00";
+    assert_eq!(ask(CatchUp::Once, 120), (one.to_owned(), "TooOld, Covered".to_owned()));
+    let none = "missed 1: 01-10 12:01:00 to 01-10 12:01:00; because NoCatchUp; next 01-10 12:02:00";
+    assert_eq!(ask(CatchUp::None, 600), (none.to_owned(), "NoCatchUp, NoCatchUp".to_owned()));
 }
 
 const EXPRESSIONS: [&str; 8] = [
@@ -224,7 +264,7 @@ proptest! {
         let (mut now, mut last, mut answered, mut counted) = (begin, begin, 0, true);
         for pause in pauses {
             now = now.saturating_add(jiff::SignedDuration::from_millis(pause)).expect("in range");
-            let answer = due(now, Some(last), Calendar::Schedule(&schedule), &policy);
+            let answer = due(now, Past { last: Some(last), ..Past::default() }, Calendar::Schedule(&schedule), &policy);
             check_sound(now, Some(last), Calendar::Schedule(&schedule), &policy, &answer);
             prop_assert!(answer.served >= last);
             last = answer.served;

@@ -55,7 +55,8 @@ impl<'e> Environment<'e> {
         }
     }
 
-    fn kudu(self, problems: &mut Vec<Problem>) -> KuduLayer {
+    /// Returns what they say of Kudu's settings.
+    pub fn kudu(self, problems: &mut Vec<Problem>) -> KuduLayer {
         KuduLayer {
             restart_time: self.seconds("WEBJOBS_RESTART_TIME", problems),
             idle_timeout: self.seconds("WEBJOBS_IDLE_TIMEOUT", problems),

@@ -8,7 +8,11 @@ use std::sync::Arc;
 use tracing::warn;
 
 use crate::{
-    decide::{agenda, dispatch::Answer},
+    decide::{
+        agenda::{self, Fate, Remains, Told},
+        dispatch::Answer,
+        pause::last_moment,
+    },
     host::machine::{Machine, log_policy},
     model::{
         event::News,
@@ -22,7 +26,7 @@ use crate::{
     store::{
         layout::SCHEDULER_LOG,
         log::{LogWriter, Sharing},
-        occurrences,
+        occurrences, record,
     },
 };
 
@@ -30,13 +34,29 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Agenda {
     plan: agenda::Agenda,
+    /// Whether what waited when the last host ended has its answers.
+    is_settled: bool,
     log: Option<Arc<LogWriter>>,
+    was_planned: bool,
+    /// When the rest ends by itself that the schedules have now.
+    rest_end: Option<Wall>,
+}
+
+/// Why schedules rest, or rested.
+#[derive(Clone, Debug, Default)]
+pub struct Rest {
+    /// Why they do now.
+    pub why: Option<String>,
+    /// When that ends by itself.
+    pub end: Option<Wall>,
+    /// The pause that ended last by itself, and its last moment.
+    pub ended: Option<(String, Wall)>,
 }
 
 impl Agenda {
     /// Makes an empty agenda that knows what the journal tells.
     pub fn new(machine: &Machine, job: &JobId) -> Self {
-        Self { plan: agenda::Agenda::new(served(machine, job)), log: None }
+        Self { plan: agenda::Agenda::new(served(machine, job), machine.began), ..Self::default() }
     }
 
     /// Forgets all schedules.
@@ -51,19 +71,33 @@ impl Agenda {
 
     /// Returns when to wake up.
     pub fn wake_at(&self) -> Option<Wall> {
-        self.plan.next()
+        self.plan.wake_at()
+    }
+
+    /// Tells whether the schedules rested until now.
+    pub fn is_rested(&self, now: Wall) -> bool {
+        self.rest_end.is_some_and(|end| end <= now)
     }
 
     /// Takes over a job's schedules. Those that it had before go on where they are.
-    pub fn plan(&mut self, machine: &Machine, job: &Job, barred: Option<String>) {
-        let planned = self.plan.plan(job, &machine.zone, machine.now().wall, barred);
+    pub fn plan(&mut self, machine: &Machine, job: &Job, rest: Rest) {
+        let now = machine.now().wall;
+        let is_first = !std::mem::replace(&mut self.was_planned, true);
+        let end = std::mem::replace(&mut self.rest_end, rest.end).filter(|end| *end <= now);
+        self.plan.rest_until(rest.end);
+        let planned = self.plan.plan(job, &machine.engine().zone, now, rest.why);
         if self.plan.has_schedules() && self.log.is_none() {
             let dir = machine.layout.job(&job.id);
             let policy = log_policy(&job.settings.log);
             self.log = Some(machine.log_named(dir, SCHEDULER_LOG, Sharing::Shared, policy));
         }
         if let Some(why) = planned.freed {
-            self.pass_over(machine, job, &why);
+            self.pass_over(machine, job, &why, end.map_or(now, last_moment));
+        } else if let Some((why, end)) = rest.ended.filter(|_| is_first) {
+            // It ended while no host ran. What was due since is late, what was due before was paused.
+            if served(machine, &job.id).is_some_and(|served| served < end) {
+                self.pass_over(machine, job, &why, end);
+            }
         }
         if planned.has_new {
             self.say_next(machine);
@@ -77,12 +111,20 @@ impl Agenda {
         job: &Job,
         mut ask: impl FnMut(Trigger, Option<String>) -> (RunId, Answer),
     ) {
-        if self.plan.rests() {
+        self.is_settled = self.is_settled || remains(machine, job) == Remains::default();
+        if self.plan.rests() && self.is_settled {
             return;
         }
         // Another host that serves the same due time holds this for as long as that takes.
         let Some(_lock) = self.lock(machine, job) else { return };
-        let mut batch = self.plan.due(job, served(machine, &job.id), machine.now().wall);
+        let Remains { owed, lines } =
+            if std::mem::replace(&mut self.is_settled, true) { Remains::default() } else { remains(machine, job) };
+        append(machine, job, &lines);
+        if self.plan.rests() {
+            append(machine, job, &self.plan.give_up(&owed, machine.now().wall));
+            return;
+        }
+        let mut batch = self.plan.due(job, Told { owed, ..self.told(machine, job) }, machine.now().wall);
         for note in std::mem::take(&mut batch.notes) {
             self.say(machine, Level::Warn, &note);
         }
@@ -90,7 +132,7 @@ impl Agenda {
         for call in &calls {
             let (run, answer) = ask(call.trigger.clone(), call.arguments.clone());
             self.say(machine, Level::Info, "WebJob invoked");
-            batch.answer(call, run, &answer);
+            self.plan.answer(&mut batch, call, run, &answer);
         }
         append(machine, job, &batch.into_lines());
         if !calls.is_empty() {
@@ -98,10 +140,32 @@ impl Agenda {
         }
     }
 
-    /// Every due time since the job was barred is answered: it was paused.
-    fn pass_over(&mut self, machine: &Machine, job: &Job, why: &str) {
+    /// Tells the journal what became of runs that waited.
+    pub fn settle(&mut self, machine: &Machine, job: &JobId, fates: Vec<(RunId, Fate)>) {
+        let now = machine.now().wall;
+        let lines: Vec<Line> = fates.iter().filter_map(|(run, fate)| self.plan.settle(*run, fate, now)).collect();
+        if lines.is_empty() {
+            return;
+        }
+        if let Err(error) = occurrences::correct(&machine.layout.occurrences(job), &lines) {
+            warn!(%job, %error, "could not keep what became of due times");
+        }
+        tell(machine, job, &lines);
+    }
+
+    fn told(&self, machine: &Machine, job: &Job) -> Told {
+        let moment = job.settings.run_at.filter(|_| self.plan.asks_for_moment());
+        let knows = |moment: Wall| {
+            let told = occurrences::latest(&machine.layout.occurrences(&job.id), usize::MAX);
+            told.is_ok_and(|told| told.iter().any(|one| one.due == moment))
+        };
+        Told { served: served(machine, &job.id), owed: Vec::new(), knows_moment: moment.is_some_and(knows) }
+    }
+
+    /// Every due time since the job was barred, up to the end of that, is answered: it was paused.
+    fn pass_over(&mut self, machine: &Machine, job: &Job, why: &str, end: Wall) {
         let Some(_lock) = self.lock(machine, job) else { return };
-        let lines = self.plan.pass_over(job, why, served(machine, &job.id), machine.now().wall);
+        let lines = self.plan.pass_over(job, why, &self.told(machine, job), end);
         append(machine, job, &lines);
     }
 
@@ -143,6 +207,17 @@ fn served(machine: &Machine, job: &JobId) -> Option<Wall> {
     })
 }
 
+/// Returns what waited when its host ended.
+fn remains(machine: &Machine, job: &Job) -> Remains {
+    let layout = &machine.layout;
+    let lines = occurrences::of_the_queue(&layout.occurrences(&job.id)).unwrap_or_else(|error| {
+        warn!(job = %job.id, %error, "could not read which due times waited for their turn");
+        Vec::new()
+    });
+    let record = |run: RunId| record::read(layout, &job.id, run);
+    agenda::remains(lines, record, layout.instance(), machine.now().wall)
+}
+
 fn append(machine: &Machine, job: &Job, lines: &[Line]) {
     if lines.is_empty() {
         return;
@@ -150,9 +225,13 @@ fn append(machine: &Machine, job: &Job, lines: &[Line]) {
     if let Err(error) = occurrences::append(&machine.layout.occurrences(&job.id), lines) {
         warn!(job = %job.id, %error, "could not keep what became of due times");
     }
+    tell(machine, &job.id, lines);
+}
+
+fn tell(machine: &Machine, job: &JobId, lines: &[Line]) {
     for line in lines {
         if let Line::Occurrence(occurrence) = line {
-            machine.tell(News::Occurred { job: job.id.clone(), occurrence: occurrence.clone() });
+            machine.tell(News::Occurred { job: job.clone(), occurrence: occurrence.clone() });
         }
     }
 }

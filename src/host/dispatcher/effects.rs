@@ -7,6 +7,7 @@ use tracing::{info, warn};
 use super::Dispatcher;
 use crate::{
     decide::{
+        agenda::Fate,
         dispatch::{Action, Answer, Event, Request},
         life::{End, LifeAction},
     },
@@ -16,6 +17,7 @@ use crate::{
         id::RunId,
         job::Job,
         run::{RunPhase, RunRecord},
+        stop::StopReason,
     },
     store::record,
 };
@@ -67,7 +69,10 @@ impl Dispatcher {
 
     fn begin(&mut self, id: RunId, request: Request, job: &Arc<Job>) {
         let record = match self.waiting.remove(&id) {
-            Some(waited) => RunRecord { content: Some(job.content), ..waited },
+            Some(waited) => {
+                self.fates.push((id, Fate::Began));
+                RunRecord { content: Some(job.content), ..waited }
+            }
             None => {
                 let record = self.record(id, request, job);
                 self.machine.tell(News::RunBegan(Arc::new(record.clone())));
@@ -82,6 +87,14 @@ impl Dispatcher {
             self.machine.view.publish_log(&self.id, Some(id), Some(live));
         }
         self.bodies.insert(id, body);
+    }
+
+    /// Tells the journal of due times what became of runs that waited.
+    pub(super) fn settle(&mut self) {
+        let fates = std::mem::take(&mut self.fates);
+        if !fates.is_empty() {
+            self.agenda.settle(&self.machine, &self.id, fates);
+        }
     }
 
     fn record(&self, id: RunId, request: Request, job: &Job) -> RunRecord {
@@ -109,6 +122,8 @@ impl Dispatcher {
         let body = match (self.bodies.remove(&id), self.waiting.remove(&id)) {
             (Some(body), _) => body,
             (None, Some(record)) => {
+                let why = end.stop.clone().unwrap_or(StopReason::HostStopping);
+                self.fates.push((id, Fate::Dropped(why)));
                 let log = self.machine.log(&self.id, id, &job.settings.log);
                 Body::new(&self.machine, job, log, self.facts.clone(), record)
             }

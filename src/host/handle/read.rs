@@ -4,26 +4,23 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 
-use super::{Coming, CommandError, HostHandle, RunFilter, elsewhere::Elsewhere};
+use super::{COMING_MAX, Coming, CommandError, HostHandle, RunFilter, elsewhere::Elsewhere};
 use crate::{
     decide::{
         ncrontab::Expression,
+        pause,
         schedule::{DstMark, Schedule},
         zone::Zone,
     },
     host::instances,
     model::{
         id::{Instance, JobId, RunId},
-        job::Job,
         run::{Occurrence, Outcome, RunPhase, RunRecord},
-        settings::ScheduleSetting,
+        settings::{ScheduleSetting, Settings},
         time::Wall,
     },
     store::{layout::Layout, occurrences, record},
 };
-
-/// Most due times that one question about the future is answered with.
-pub const COMING_MAX: usize = 10_000;
 
 impl HostHandle {
     /// Returns a job's runs, newest first: those on their way from the view, the others from their records.
@@ -66,7 +63,13 @@ impl HostHandle {
         // What is due at the very moment counts. Before the first moment of the calendar nothing is due.
         let just_before = |from: Wall| from.checked_sub(SignedDuration::from_nanos(1)).unwrap_or(from);
         let after = from.map_or_else(|| self.now(), just_before);
-        Ok(coming(job, &self.shared.zone, after, count.min(COMING_MAX)))
+        let mut coming = coming(&job.settings, &self.shared.settings.engine().zone, after, count.min(COMING_MAX));
+        if let Some(paused) = &view.paused {
+            let rests = |one: &&mut Coming| paused.until.is_none_or(|until| one.due < until);
+            let why = pause::why(&paused.pause, paused.all);
+            coming.iter_mut().filter(rests).for_each(|one| one.mark = Some(format!("{why}; it is not run")));
+        }
+        Ok(coming)
     }
 
     /// Lists the other hosts on this root that live. It reads the disk: ask on a thread that may wait.
@@ -120,10 +123,11 @@ fn is_failed(phase: RunPhase) -> bool {
     }
 }
 
-fn coming(job: &Job, zone: &Zone, after: Wall, count: usize) -> Vec<Coming> {
+/// Lists what settings make due after a moment.
+pub fn coming(settings: &Settings, zone: &Zone, after: Wall, count: usize) -> Vec<Coming> {
     let mut all: Vec<Coming> =
-        job.settings.schedules.iter().flat_map(|setting| of_schedule(setting, zone, after, count)).collect();
-    if let Some(due) = job.settings.run_at.filter(|due| *due > after) {
+        settings.schedules.iter().flat_map(|setting| of_schedule(setting, zone, after, count)).collect();
+    if let Some(due) = settings.run_at.filter(|due| *due > after) {
         let local = due.to_zoned(zone.tz().clone()).to_string();
         all.push(Coming { due, local, expression: "run_at".to_owned(), label: None, mark: None });
     }

@@ -105,9 +105,10 @@ impl Child {
         // An error means that the leader is gone already, which is all that is waited for.
         let _ = self.exited().await;
         let ended = if left.is_empty() && !leader_runs { Ended::default() } else { self.leader.tree.end(left).await };
+        let cpu = self.leader.tree.cpu_of_leader();
         self.leader.reap();
         self.leader.tree.remove_cgroup();
-        ended
+        Ended { cpu, ..ended }
     }
 }
 

@@ -33,6 +33,8 @@ pub(super) struct Stat {
     pub(super) group: u32,
     /// Its own and its reaped children's, in ticks.
     pub(super) cpu_ticks: u64,
+    /// What of its memory is in RAM.
+    pub(super) memory_pages: u64,
     pub(super) started: u64,
 }
 
@@ -138,6 +140,7 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
         group: number_in(fields.get(2)?)?,
         cpu_ticks,
         started: number_in(fields.get(19)?)?,
+        memory_pages: fields.get(21).and_then(|field| number_in(field)).unwrap_or(0),
     })
 }
 

@@ -20,6 +20,7 @@ pub(super) struct Stat {
     pub(super) group: u32,
     pub(super) cpu_ticks: u64,
     pub(super) started: u64,
+    pub(super) memory_pages: u64,
 }
 
 impl Stat {
