@@ -192,9 +192,11 @@ async fn put_resource(api: Api, kind: JobKind, path: &JobPath, frame: Frame, bod
 fn refuse_put(error: &CommandError) -> Response {
     let status = match error {
         CommandError::Invalid(_) | CommandError::Problem(..) => StatusCode::BAD_REQUEST,
-        CommandError::NoJob(_) | CommandError::NoRun(..) | CommandError::Refused(..) | CommandError::Barred(..) => {
-            StatusCode::CONFLICT
-        }
+        CommandError::NoJob(_)
+        | CommandError::NoRun(..)
+        | CommandError::Elsewhere(..)
+        | CommandError::Refused(..)
+        | CommandError::Barred(..) => StatusCode::CONFLICT,
         CommandError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         CommandError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
     };
@@ -301,7 +303,10 @@ fn done(result: Result<(), CommandError>) -> Response {
 fn refuse(error: &CommandError) -> Response {
     let status = match error {
         CommandError::NoJob(_) | CommandError::NoRun(..) => return answer::empty(StatusCode::NOT_FOUND),
-        CommandError::Problem(..) | CommandError::Refused(..) | CommandError::Barred(..) => StatusCode::CONFLICT,
+        CommandError::Elsewhere(..)
+        | CommandError::Problem(..)
+        | CommandError::Refused(..)
+        | CommandError::Barred(..) => StatusCode::CONFLICT,
         CommandError::Invalid(_) => StatusCode::BAD_REQUEST,
         CommandError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         CommandError::Stopping => StatusCode::SERVICE_UNAVAILABLE,

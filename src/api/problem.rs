@@ -77,6 +77,7 @@ impl From<CommandError> for Problem {
         match error {
             CommandError::NoJob(job) => Self::no_job(&job.to_string(), None),
             CommandError::NoRun(..) => Self::new(StatusCode::NOT_FOUND, "no_such_run", detail),
+            CommandError::Elsewhere(..) => Self::new(StatusCode::CONFLICT, "runs_elsewhere", detail),
             CommandError::Problem(..) => Self::new(StatusCode::CONFLICT, "job_problem", detail),
             CommandError::Refused(..) => Self::new(StatusCode::CONFLICT, "refused", detail),
             CommandError::Barred(..) => Self::new(StatusCode::CONFLICT, "barred", detail),

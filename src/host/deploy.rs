@@ -3,6 +3,8 @@
 //! What was sent is first laid out in a hidden folder beside the job (a folder whose name begins with a dot is no job)
 //! and looked at as discovery would. Only when it makes a job does it take the job's place, by a rename.
 
+pub mod beside;
+
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -12,6 +14,7 @@ use std::{
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
+use self::beside::{Role, When, beside, remove};
 use crate::{
     decide::{discover::Interpreters, settings},
     host::{
@@ -19,11 +22,11 @@ use crate::{
         scanner,
     },
     model::{
-        id::{JobId, JobKind, JobName},
+        id::{Instance, JobId, JobKind, JobName},
         job::{Found, Problem},
     },
     os::{
-        file::{self, Access, Durability, modes},
+        file::{self, Access, Durability, exchange, modes},
         scan::{self, Scan, ScanTime, hash::Seen, programs::Programs},
     },
     store::unzip::{self, NAME_BYTES_MAX, ZipBounds},
@@ -31,9 +34,6 @@ use crate::{
 
 /// Time for the end of what a deleted job ran, beyond its grace.
 const END_MAX: Duration = Duration::from_secs(60);
-
-/// Bytes of a job's name in the name of a hidden folder beside it.
-const HIDDEN_BYTES_MAX: usize = 64;
 
 /// Kudu's text for a folder without a script (spec/kudu-webjobs 8.3).
 const NO_SCRIPT: &str = "No runnable script file was found.";
@@ -62,12 +62,14 @@ impl HostHandle {
         let folder = self.folder(&id);
         let interpreters = Interpreters::with(&self.config().interpreters);
         let (job, now) = (id.clone(), self.now());
+        let (jobs, layout) = (self.config().jobs.clone(), self.layout().clone());
         let place = self.turns().place().await;
         blocking(move || {
-            let stage = beside(&folder, "new");
+            beside::sweep(&jobs, &layout, folder.file_name().and_then(|name| name.to_str()), When::Later);
+            let stage = beside(&folder, Role::New, layout.instance());
             let put = lay_out(&stage, &upload)
                 .and_then(|()| inspect(&job, &stage, &interpreters, now))
-                .and_then(|()| take_place(&stage, &folder));
+                .and_then(|()| take_place(&stage, &folder, layout.instance()));
             remove(&stage).map_err(|error| failed("remove", &stage, &error))?;
             put
         })
@@ -96,10 +98,10 @@ impl HostHandle {
         let view = self.view().job(job);
         let grace = view.and_then(|view| Some(view.job.as_ref()?.grace())).unwrap_or_default();
         tracing::info!(%job, %who, "deleting a job on request");
-        let gone = folder.clone();
+        let (gone, instance) = (folder.clone(), self.layout().instance().clone());
         blocking(move || {
             // By a rename first: the job is gone at once, however long the removal takes.
-            let trash = beside(&gone, "old");
+            let trash = beside(&gone, Role::Gone, &instance);
             match fs::rename(&gone, &trash) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("remove", &gone, &error)),
                 Ok(()) | Err(_) => {}
@@ -185,17 +187,6 @@ fn failed(what: &str, path: &Path, error: &dyn std::error::Error) -> CommandErro
     CommandError::Failed(format!("failed to {what} `{}`: {error}", path.display()))
 }
 
-/// A hidden folder beside a job's, for something new or something old. A long name is cut, so that the whole fits.
-fn beside(folder: &Path, what: &str) -> PathBuf {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    let chars = name.char_indices().take_while(|(at, char)| at + char.len_utf8() <= HIDDEN_BYTES_MAX);
-    let name: String = chars.map(|(_, char)| char).collect();
-    folder.with_file_name(format!(".{name}.{what}-{}-{number}", crate::os::machine::own_pid()))
-}
-
 fn lay_out(stage: &Path, upload: &Upload) -> Result<(), CommandError> {
     file::create_folders(stage).map_err(|error| CommandError::Failed(error.to_string()))?;
     match upload {
@@ -237,28 +228,10 @@ fn inspect(
     Ok(())
 }
 
-/// Puts the new folder in place of the old one, which goes.
-fn take_place(stage: &Path, folder: &Path) -> Result<(), CommandError> {
-    let old = beside(folder, "old");
-    let had_one = match fs::rename(folder, &old) {
-        Ok(()) => true,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-        Err(error) => return Err(failed("replace", folder, &error)),
-    };
-    if let Err(error) = fs::rename(stage, folder) {
-        if had_one {
-            fs::rename(&old, folder).map_err(|error| failed("put back", folder, &error))?;
-        }
-        return Err(failed("replace", folder, &error));
-    }
-    remove(&old).map_err(|error| failed("remove", &old, &error))
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        done => done,
-    }
+/// Puts the new folder in place of the old one, which goes. At no moment is there neither, where the system can do that.
+fn take_place(stage: &Path, folder: &Path, instance: &Instance) -> Result<(), CommandError> {
+    let aside = beside(folder, Role::Old, instance);
+    exchange::exchange(stage, folder, &aside).map_err(|error| failed("replace", folder, &error))
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ use crate::{
     },
     host::{
         handle::{CommandError, Reply, Ticket},
+        instances,
         keeper::Keeper,
         machine::Machine,
         message::{Ask, Ending, INBOX_MAX, JobMessage, Update},
@@ -231,6 +232,9 @@ impl Dispatcher {
             (Some(_), None) => match self.ask(Trigger::Api { user_agent: who }, arguments) {
                 (run, Answer::Started) => Ok(Ticket { run, queued: false }),
                 (run, Answer::Queued) => Ok(Ticket { run, queued: true }),
+                (_, Answer::Refused(Refusal::Failed(why))) => {
+                    Err(CommandError::Failed(format!("job `{}` was not started: {why}", self.id)))
+                }
                 (_, Answer::Refused(refusal)) => Err(CommandError::Refused(self.id.clone(), refusal)),
             },
         };
@@ -245,7 +249,7 @@ impl Dispatcher {
             drop(self.step(Event::Cancel(run, StopReason::Request { who })));
             Ok(())
         } else {
-            Err(CommandError::NoRun(self.id.clone(), run))
+            Err(instances::no_run(&self.machine.layout, &self.id, run))
         };
         self.publish();
         let _ = reply.send(answer);
@@ -314,7 +318,7 @@ impl Dispatcher {
         let id = self.keeper.fresh(self.machine.now().wall);
         let elsewhere = match self.elsewhere() {
             Ok(elsewhere) => elsewhere,
-            Err(why) => return (id, Answer::Refused(Refusal::Stopped(why))),
+            Err(why) => return (id, Answer::Refused(Refusal::Failed(why))),
         };
         let refused = || Answer::Refused(Refusal::Stopped("it cannot run".to_owned()));
         let answer = self.step(Event::Ask { id, request, elsewhere });
@@ -336,7 +340,7 @@ impl Dispatcher {
             }
             Ok(Attempt::Held(_)) => Ok(true),
             // Without a lock there is no telling whether another host runs it.
-            Err(error) => Err(format!("its run lock could not be taken: {error}")),
+            Err(error) => Err(format!("its run lock `{}` could not be taken: {error}", path.display())),
         }
     }
 

@@ -28,7 +28,7 @@ use crate::{
     },
     model::{
         config::Config,
-        id::{JobId, JobKind, JobName, RunId},
+        id::{Instance, JobId, JobKind, JobName, RunId},
         stop::StopReason,
         time::Wall,
         wish::Wish,
@@ -52,6 +52,9 @@ pub enum CommandError {
     /// There is no such run on its way.
     #[error("job `{0}` has no run {1} on its way")]
     NoRun(JobId, RunId),
+    /// The run is on its way on another host.
+    #[error("run {1} of job `{0}` is on its way on the host `{2}`; ask that one to cancel it")]
+    Elsewhere(JobId, RunId, Instance),
     /// The job has a defect that keeps it from running.
     #[error("job `{0}` cannot run: {1}")]
     Problem(JobId, String),
@@ -187,7 +190,13 @@ impl CommandError {
             Self::Refused(_, Refusal::Stopped(_)) | Self::Barred(..) | Self::Stopping => {
                 Some("WebJobs are currently in \"stopped\" state.")
             }
-            Self::NoJob(_) | Self::NoRun(..) | Self::Problem(..) | Self::Invalid(_) | Self::Failed(_) => None,
+            Self::Refused(_, Refusal::Failed(_))
+            | Self::NoJob(_)
+            | Self::NoRun(..)
+            | Self::Elsewhere(..)
+            | Self::Problem(..)
+            | Self::Invalid(_)
+            | Self::Failed(_) => None,
         }
     }
 }
@@ -376,7 +385,7 @@ impl HostHandle {
     /// Stops a continuous job; it stays stopped over restarts of the host. Answers when the stop has begun.
     ///
     /// # Errors
-    /// When there is no such job, or the wish cannot be kept on disk.
+    /// When there is no such job, or the wish cannot be kept on disk: the job is stopped then all the same.
     pub async fn stop(&self, job: JobId, who: String) -> Result<(), CommandError> {
         self.ask(|reply| Command::Stop { job, who, reply }).await
     }
@@ -400,7 +409,7 @@ impl HostHandle {
     /// Ends one run.
     ///
     /// # Errors
-    /// When no such run is on its way.
+    /// When no such run is on its way here.
     pub async fn cancel(&self, job: JobId, run: RunId, who: String) -> Result<(), CommandError> {
         self.ask(|reply| Command::Cancel { job, run, who, reply }).await
     }

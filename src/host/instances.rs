@@ -8,13 +8,17 @@ use std::{fs, io, time::Duration};
 use serde::Deserialize;
 
 use crate::{
-    model::id::{Instance, JobId},
+    host::handle::CommandError,
+    model::{
+        id::{Instance, JobId, RunId},
+        run::RunPhase,
+    },
     os::{
         file,
         lock::{Attempt, FileLock},
         machine,
     },
-    store::layout::Layout,
+    store::{layout::Layout, record},
 };
 
 /// Longest text of a word's file, in bytes.
@@ -93,7 +97,19 @@ pub fn word(layout: &Layout, job: &JobId, instance: &Instance) -> Option<String>
     serde_json::from_slice(&text).ok().map(|file: WordFile| file.status)
 }
 
-fn lives(layout: &Layout, instance: &Instance) -> bool {
+/// Says why a run that is not on its way here cannot be cancelled here.
+pub fn no_run(layout: &Layout, job: &JobId, run: RunId) -> CommandError {
+    let running = record::read(layout, job, run).filter(|record| !matches!(record.phase, RunPhase::Ended(_)));
+    match running.map(|record| record.instance) {
+        Some(instance) if instance != *layout.instance() && lives(layout, &instance) => {
+            CommandError::Elsewhere(job.clone(), run, instance)
+        }
+        Some(_) | None => CommandError::NoRun(job.clone(), run),
+    }
+}
+
+/// Tells whether a host lives.
+pub fn lives(layout: &Layout, instance: &Instance) -> bool {
     matches!(FileLock::try_shared(&layout.host_lock_of(instance)), Ok(None))
 }
 

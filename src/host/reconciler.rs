@@ -5,6 +5,7 @@
 
 mod deleting;
 mod heed;
+mod unsaved;
 mod wish;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};

@@ -17,12 +17,14 @@ use crate::{
     decide::zone::Zone,
     host::{
         app_settings::{self, AppSettings},
+        deploy::beside::{self, When},
         handle::{COMMANDS_MAX, HostHandle},
         instances,
         machine::Machine,
         neighbours::{self, Neighbours},
         reconciler::{Reconciler, Stopping},
         recovery,
+        run::chain,
         scanner::{self, Scanner},
         view::View,
     },
@@ -116,6 +118,7 @@ impl Host {
         let (machine, open) = machine(config, layout, zone, scan, cgroups)?;
         recovery::recover(&machine, open).await;
         neighbours::look(&machine);
+        sweep_jobs(&machine).await;
         sweep(&machine);
         let overrides =
             Overrides::open(machine.layout.overrides()).map_err(failed("read what people asked of jobs"))?;
@@ -185,6 +188,9 @@ impl Host {
         let left = process::end_all_children().await;
         if left.killed > 0 || left.left > 0 {
             warn!(killed = left.killed, left = left.left, "ended processes that belonged to no run");
+        }
+        if let Some(cgroups) = &self.machine.cgroups {
+            cgroups.remove();
         }
         for (path, error) in self.machine.copies.clear() {
             warn!(path = %path.display(), %error, "could not remove a working copy");
@@ -258,7 +264,10 @@ fn machine(
     let spawner =
         Spawner::start(clock.clone(), cgroups.clone()).map_err(failed("start the threads that start processes"))?;
     let copies = WorkCopies::open(&config.temp).map_err(failed("open the folder for working copies"))?;
-    let (open_runs, open) = OpenRuns::open(layout.open_runs()).map_err(failed("open the journal of runs"))?;
+    let (open_runs, open) = OpenRuns::open(layout.open_runs()).unwrap_or_else(|error| {
+        warn!(error = %chain(&error), "the journal of runs is kept in memory only; a crash now would be mended slowly");
+        OpenRuns::in_memory(layout.open_runs())
+    });
     let variables =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let settings = AppSettings::open(&layout, config.kudu.clone(), zone, &variables.collect())
@@ -282,6 +291,15 @@ fn machine(
         config,
     };
     Ok((Arc::new(machine), open))
+}
+
+/// Puts the job folders in order before they are read.
+async fn sweep_jobs(machine: &Arc<Machine>) {
+    let machine = Arc::clone(machine);
+    let sweep = move || beside::sweep(&machine.config.jobs, &machine.layout, None, When::Start);
+    if let Err(error) = tokio::task::spawn_blocking(sweep).await {
+        std::panic::resume_unwind(error.into_panic());
+    }
 }
 
 /// Removes what earlier lives of hosts left in the temporary folder. It takes its time beside everything else.

@@ -26,6 +26,7 @@ use crate::{
     },
     host::{
         handle::{CommandError, Reply},
+        instances,
         keeper::Keeper,
         machine::{KEEP_ALL, Machine, log_policy},
         message::{Ending, JobMessage, Update},
@@ -119,10 +120,11 @@ impl Supervisor {
     }
 
     async fn live(mut self, mut inbox: mpsc::Receiver<JobMessage>, mut facts: mpsc::Receiver<Fact>, trigger: Trigger) {
-        if self.job.is_some()
-            && let Err(error) = self.log.prune(self.machine.now())
-        {
-            warn!(job = %self.id, %error, "could not remove old parts of a log");
+        if let Some(job) = &self.job {
+            self.keeper.prune(job);
+            if let Err(error) = self.log.prune(self.machine.now()) {
+                warn!(job = %self.id, %error, "could not remove old parts of a log");
+            }
         }
         if self.barred().is_none() {
             self.all(&Event::Start(trigger));
@@ -219,7 +221,7 @@ impl Supervisor {
     fn cancel(&mut self, run: RunId, who: String, reply: Reply<()>) {
         let place = self.copies.iter().position(|copy| copy.run() == Some(run));
         let answer = match place {
-            None => Err(CommandError::NoRun(self.id.clone(), run)),
+            None => Err(instances::no_run(&self.machine.layout, &self.id, run)),
             Some(place) => {
                 self.one(place, Event::Restart { who });
                 Ok(())

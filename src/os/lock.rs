@@ -40,10 +40,10 @@ impl FileLock {
         }
     }
 
-    /// Takes the lock and writes `holder` into the file, or says who has it. Does not wait.
+    /// Takes the lock and writes `holder` into the file, as far as the disk takes it, or says who has it. Does not wait.
     ///
     /// # Errors
-    /// When the file cannot be made, opened, locked or written at all.
+    /// When the file cannot be made, opened or locked at all.
     pub fn try_exclusive_as(path: &Path, holder: &str) -> io::Result<Attempt> {
         Self::attempt(path, Some(holder))
     }
@@ -94,7 +94,8 @@ impl FileLock {
         }
         let mut lock = Self { file };
         if let Some(holder) = holder {
-            lock.write_holder(holder)?;
+            // On a full disk there is no telling who has it, and it is held all the same.
+            let _ = lock.write_holder(holder);
         }
         Ok(Attempt::Taken(lock))
     }

@@ -31,7 +31,8 @@ pub type Open = BTreeMap<(JobId, RunId), Option<Trigger>>;
 #[derive(Debug)]
 pub struct OpenRuns {
     path: PathBuf,
-    file: File,
+    /// Nothing while the journal is kept in memory.
+    file: Option<File>,
     bytes: u64,
     open: Open,
 }
@@ -54,7 +55,15 @@ impl OpenRuns {
         let left = Self::read(&path)?;
         let open = left.clone().unwrap_or_default();
         let (file, bytes) = rewrite(&path, &open)?;
-        Ok((Self { path, file, bytes, open }, left))
+        Ok((Self { path, file: Some(file), bytes, open }, left))
+    }
+
+    /// Takes up a journal that cannot be written, in memory: every note tries to write it anew. Returns what could be read
+    /// of it, as [`Self::open`] does.
+    pub fn in_memory(path: PathBuf) -> (Self, Option<Open>) {
+        let left = Self::read(&path).ok().flatten();
+        let open = left.clone().unwrap_or_default();
+        (Self { path, file: None, bytes: u64::MAX, open }, left)
     }
 
     /// Notes that a run began.
@@ -80,16 +89,18 @@ impl OpenRuns {
     /// # Errors
     /// When the disk does not take it.
     pub fn compact(&mut self) -> Result<(), FileError> {
-        (self.file, self.bytes) = rewrite(&self.path, &self.open)?;
+        let (file, bytes) = rewrite(&self.path, &self.open)?;
+        (self.file, self.bytes) = (Some(file), bytes);
         Ok(())
     }
 
     fn append(&mut self, line: &str) -> io::Result<()> {
-        if self.bytes > COMPACT_BYTES {
-            self.compact().map_err(io::Error::other)?;
-        }
+        let Some(file) = self.file.as_mut().filter(|_| self.bytes <= COMPACT_BYTES) else {
+            // What is open is known already: the journal that is written anew says what the line would.
+            return self.compact().map_err(io::Error::other);
+        };
         // What was written of a line that failed would spoil the next one: that one writes the journal anew.
-        self.file.write_all(line.as_bytes()).inspect_err(|_| self.bytes = u64::MAX)?;
+        file.write_all(line.as_bytes()).inspect_err(|_| self.bytes = u64::MAX)?;
         self.bytes += line.len() as u64;
         Ok(())
     }
@@ -165,5 +176,22 @@ mod tests {
             ((job("e"), run(9)), None),
         ];
         assert_eq!(left, Some(BTreeMap::from(open)));
+    }
+
+    #[test]
+    fn a_journal_that_cannot_be_written_is_kept_in_memory_until_it_can() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("missing/open_runs");
+        assert!(OpenRuns::open(path.clone()).is_err());
+        let (mut journal, left) = OpenRuns::in_memory(path.clone());
+        assert_eq!(left, None);
+        for number in [1, 2] {
+            assert!(journal.begin(&job("a"), run(number), &Trigger::Startup).is_err());
+        }
+        std::fs::create_dir(folder.path().join("missing")).expect("there is room again");
+        journal.end(&job("a"), run(1)).expect("it is noted");
+        journal.begin(&job("a"), run(3), &Trigger::Restart).expect("it is noted");
+        let open = [((job("a"), run(2)), Some(Trigger::Startup)), ((job("a"), run(3)), Some(Trigger::Restart))];
+        assert_eq!(OpenRuns::read(&path).expect("it is read"), Some(BTreeMap::from(open)));
     }
 }

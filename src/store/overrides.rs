@@ -41,6 +41,8 @@ struct Content {
 pub struct Overrides {
     path: PathBuf,
     content: Content,
+    /// Stops that the disk did not take: they hold while this host lives, and are written with the next wish.
+    unsaved: BTreeMap<String, Stopped>,
 }
 
 impl Overrides {
@@ -50,7 +52,7 @@ impl Overrides {
     /// When it is there and cannot be read: better no start than jobs that somebody has stopped.
     pub fn open(path: PathBuf) -> Result<Self, FileError> {
         let content = read(&path)?;
-        Ok(Self { path, content })
+        Ok(Self { path, content, unsaved: BTreeMap::new() })
     }
 
     /// Returns whether and by whom a job was stopped.
@@ -61,9 +63,11 @@ impl Overrides {
     /// Keeps that a job was stopped.
     ///
     /// # Errors
-    /// When the disk does not take it; the wish is then not kept.
+    /// When the disk does not take it; the job is stopped all the same, until this host ends.
     pub fn stop(&mut self, job: &JobId, stopped: Stopped) -> Result<(), FileError> {
-        self.change(|content| drop(content.stopped.insert(job.to_string(), stopped)))
+        self.unsaved.insert(job.to_string(), stopped.clone());
+        self.content.stopped.insert(job.to_string(), stopped);
+        self.change(|_| ())
     }
 
     /// Forgets that a job was stopped.
@@ -72,6 +76,12 @@ impl Overrides {
     /// When the disk does not take it; the job then stays stopped.
     pub fn start(&mut self, job: &JobId) -> Result<(), FileError> {
         if self.stopped(job).is_none() {
+            return Ok(());
+        }
+        let name = job.to_string();
+        if self.unsaved.remove(&name).is_some() && !read(&self.path)?.stopped.contains_key(&name) {
+            // It was never written, so there is nothing to take back.
+            self.content.stopped.remove(&name);
             return Ok(());
         }
         self.change(|content| drop(content.stopped.remove(&job.to_string())))
@@ -109,6 +119,7 @@ impl Overrides {
         if !is_known {
             return Ok(());
         }
+        self.unsaved.remove(&name);
         self.change(|content| {
             content.stopped.remove(&name);
             content.paused.remove(&name);
@@ -121,7 +132,8 @@ impl Overrides {
     /// # Errors
     /// When it cannot be read; what was known stays.
     pub fn refresh(&mut self) -> Result<bool, FileError> {
-        let content = read(&self.path)?;
+        let mut content = read(&self.path)?;
+        content.stopped.extend(self.unsaved.clone());
         let other = content != self.content;
         self.content = content;
         Ok(other)
@@ -130,10 +142,12 @@ impl Overrides {
     fn change(&mut self, edit: impl FnOnce(&mut Content)) -> Result<(), FileError> {
         // Another host may have written since: its wishes stay.
         let mut content = read(&self.path)?;
+        content.stopped.extend(self.unsaved.clone());
         edit(&mut content);
         let text = serde_json::to_vec_pretty(&content).expect("names and times are JSON");
         file::write_whole(&self.path, &text, Durability::Synced, Access::Usual)?;
         self.content = content;
+        self.unsaved.clear();
         Ok(())
     }
 }
@@ -214,5 +228,25 @@ mod tests {
         overrides.forget(&a).expect("it is kept");
         assert_eq!((overrides.wishes(&a), overrides.wishes(&b)), Default::default());
         assert!(std::fs::read_to_string(&path).expect("it is read").contains("\"later\""));
+    }
+
+    #[test]
+    fn a_stop_that_the_disk_does_not_take_holds_and_is_written_with_the_next() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("missing/overrides.json");
+        let job = |name| JobId { kind: JobKind::Continuous, name: JobName::parse(name).expect("a name") };
+        let stopped = Stopped { by: "a test".to_owned(), at: Wall::UNIX_EPOCH };
+        let mut overrides = Overrides::open(path.clone()).expect("it opens");
+        for name in ["a", "b"] {
+            assert!(overrides.stop(&job(name), stopped.clone()).is_err());
+        }
+        overrides.refresh().expect("there is no file");
+        assert!(overrides.stopped(&job("a")).is_some(), "it is not forgotten");
+        overrides.start(&job("b")).expect("it was never written");
+        assert!(overrides.stopped(&job("b")).is_none());
+        std::fs::create_dir(folder.path().join("missing")).expect("the disk has room again");
+        overrides.stop(&job("c"), stopped).expect("it is kept");
+        let read = Overrides::open(path).expect("it opens");
+        assert_eq!(["a", "b", "c"].map(|name| read.stopped(&job(name)).is_some()), [true, false, true]);
     }
 }

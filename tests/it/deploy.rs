@@ -286,3 +286,17 @@ fn settings_go_to_the_script_although_those_that_are_there_are_bad() {
     let run = host.run("deep");
     assert_eq!(host.until_ended("triggered/deep", &run)["outcome"], "succeeded");
 }
+
+#[test]
+fn what_a_crash_left_of_a_deploy_is_put_in_order_at_the_next_start() {
+    let root = Root::new();
+    let script = String::from_utf8(script("one")).expect("text");
+    // The host was killed between the two steps, and while another job was laid out.
+    root.job("continuous/.web.old-4194305-0", &[("run.sh", &script)]);
+    root.job("continuous/.web.new-4194305-1", &[("run.sh", "")]);
+    root.job("triggered/.other.new-4194305-2", &[("lib", "")]);
+    let host = root.host();
+    eventually("its line", || root.job_log("web").contains("this is one").then_some(()));
+    assert_eq!(put_zip(&host, "continuous/web", &zip(&[("run.sh", b"#!/bin/sh\nsleep 1000\n")])).status, 200);
+    assert_eq!(leftovers(&root), Vec::<String>::new());
+}

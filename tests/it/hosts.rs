@@ -128,6 +128,9 @@ fn a_run_on_one_host_keeps_the_other_from_running_it() {
     root.job("triggered/line", &[("run.sh", HOLD), ("settings.job", r#"{"overlap": "queue"}"#)]);
     let (a, b) = (host(&root, "a"), host(&root, "b"));
     let run = a.run("hold");
+    let cancelled = b.post(&format!("/api/v1/jobs/triggered/hold/runs/{run}/cancel"));
+    assert_eq!(cancelled.status, 409, "{}", cancelled.text());
+    assert!(cancelled.text().contains("is on its way on the host `a`"), "{}", cancelled.text());
     let refused = ask(&b, "hold", "");
     assert_eq!(refused.status, 409);
     assert_eq!(refused.text(), "Cannot start a new run since job is already running.");

@@ -49,7 +49,7 @@ async fn a_daemon_ends_with_its_run() {
 #[tokio::test]
 async fn a_descendant_without_marks_is_remembered_when_its_run_is_stopped() {
     let world = World::new().await;
-    let child = world.start("env -i setsid sleep 1000 & echo $! > escapee; wait").await;
+    let child = world.start("(trap '' TERM; exec env -i setsid sleep 1000) & echo $! > escapee; wait").await;
     let escapee = world.pid_in("escapee").await;
     let has_left = || fs::read(format!("/proc/{escapee}/cmdline")).ok().filter(|line| line.starts_with(b"sleep"));
     eventually("the new session", has_left).await;
@@ -59,6 +59,23 @@ async fn a_descendant_without_marks_is_remembered_when_its_run_is_stopped() {
     let ended = soon("the end", child.finish()).await;
     assert_eq!((ended.killed, ended.left), (1, 0));
     assert!(!is_alive(escapee));
+}
+
+#[tokio::test]
+async fn a_stop_reaches_those_who_left_the_group_and_nobody_twice() {
+    let world = World::new().await;
+    let trap = "trap 'echo told >> told-$0; exit' TERM; touch up-$0; while :; do sleep 0.02; done";
+    world.program("told.sh", &format!("#!/bin/bash\n{}\n", trap.replace("$0", "$1")));
+    let child = world.start("setsid ./told.sh away & (setsid ./told.sh orphan &); ./told.sh near").await;
+    for name in ["away", "orphan", "near"] {
+        eventually("it is up", || world.path(&format!("up-{name}")).exists().then_some(())).await;
+    }
+    child.group().signal(StopSignal::TERM).expect("sent");
+    soon("everybody to go", child.group().emptied()).await;
+    for name in ["away", "orphan", "near"] {
+        assert_eq!(fs::read_to_string(world.path(&format!("told-{name}"))).expect("it was told"), "told\n");
+    }
+    child.finish().await;
 }
 
 #[tokio::test]

@@ -73,7 +73,10 @@ async fn live(config: Config, zone: Zone) -> Outcome {
         biased;
         // Cancel-safe: whoever is not ready yet is asked no more.
         census = host.ready() => {
-            host.announce(api.url.clone()).map_err(start_error)?;
+            if let Err(error) = host.announce(api.url.clone()) {
+                // A full disk must not keep the jobs from running.
+                warn!(error = %format!("{:#}", anyhow::Error::from(error)), "commands find this host by --url only");
+            }
             greet(&census, &api.url, &host.handle().layout().credentials().display().to_string());
             service::tell(&Stage::Ready(census));
             attend(&mut signals, &host.handle()).await;

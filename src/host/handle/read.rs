@@ -39,6 +39,11 @@ impl HostHandle {
         if let Some(active) = self.active(job).remove(&run) {
             return Some(active);
         }
+        // The newest may have ended without a record, when the disk took none.
+        let latest = self.view().job(job).and_then(|view| view.latest.clone());
+        if let Some(latest) = latest.filter(|latest| latest.id == run && self.has_ended_here(latest)) {
+            return Some((*latest).clone());
+        }
         let (layout, job) = (self.layout().clone(), job.clone());
         blocking(move || Elsewhere::of(&layout).record(&job, run)).await.ok()?
     }
@@ -81,6 +86,10 @@ impl HostHandle {
     pub fn words_elsewhere(&self, job: &JobId, others: &[Instance]) -> Vec<(Instance, String)> {
         let words = others.iter().filter_map(|one| Some((one.clone(), instances::word(self.layout(), job, one)?)));
         words.collect()
+    }
+
+    fn has_ended_here(&self, record: &RunRecord) -> bool {
+        matches!(record.phase, RunPhase::Ended(_)) && record.instance == *self.layout().instance()
     }
 
     fn active(&self, job: &JobId) -> BTreeMap<RunId, RunRecord> {

@@ -2,7 +2,10 @@
 
 use super::Reconciler;
 use crate::{
-    host::handle::{CommandError, Reply},
+    host::{
+        handle::{CommandError, Reply},
+        run::chain,
+    },
     model::id::JobId,
 };
 
@@ -33,7 +36,7 @@ impl Reconciler {
 
     /// Forgets what people asked of a job, and that it was being deleted.
     pub(super) async fn forget(&mut self, job: &JobId, reply: Reply<()>) {
-        let done = self.overrides.start(job).map_err(|error| CommandError::Failed(format!("{error:#}")));
+        let done = self.overrides.forget(job).map_err(|error| CommandError::Failed(chain(&error)));
         self.deleting.remove(job);
         self.carry_out(Vec::new()).await;
         // Whoever no longer waits for an answer gets none.

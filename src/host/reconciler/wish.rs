@@ -5,11 +5,12 @@ use std::{fs, sync::Arc};
 use tokio::sync::oneshot;
 use tracing::info;
 
-use super::Reconciler;
+use super::{Reconciler, unsaved};
 use crate::{
     host::{
         handle::{CommandError, Reply},
         message::{JobMessage, Update},
+        run::chain,
     },
     model::{
         id::{JobId, JobKind},
@@ -24,7 +25,7 @@ impl Reconciler {
         let Some(found) = self.observed.get(&job).cloned() else {
             return drop(reply.send(Err(CommandError::NoJob(job))));
         };
-        let freed = self.overrides.start(&job).map_err(|error| CommandError::Failed(format!("{error:#}")));
+        let freed = self.overrides.start(&job).map_err(|error| CommandError::Failed(chain(&error)));
         let found = freed.and_then(|()| without_marker(found));
         let found = match found {
             Ok(found) => found,
@@ -41,9 +42,11 @@ impl Reconciler {
             return drop(reply.send(Err(CommandError::NoJob(job))));
         };
         let stopped = Stopped { by: who.clone(), at: self.machine.now().wall };
-        if let Err(error) = self.overrides.stop(&job, stopped) {
-            return drop(reply.send(Err(CommandError::Failed(format!("{error:#}")))));
-        }
+        // Carried out first: a disk that is full, perhaps by this very job, must not keep it running.
+        let reply = match self.overrides.stop(&job, stopped) {
+            Ok(()) => reply,
+            Err(error) => unsaved::warning(&job, &error, reply),
+        };
         info!(%job, %who, "stopping a job on request");
         let told = self.tell_wishes(&job, found).await;
         answer_when_told(told.into_iter().collect(), reply);
@@ -88,7 +91,7 @@ impl Reconciler {
             let text = format!("`until` is {until}, which has passed; it is {now} now");
             return Err(CommandError::Invalid(text));
         }
-        self.overrides.wish(job, wish, who, now).map_err(|error| CommandError::Failed(format!("{error:#}")))
+        self.overrides.wish(job, wish, who, now).map_err(|error| CommandError::Failed(chain(&error)))
     }
 
     /// Tells a job's actor what people ask of it now; what is returned is answered when it knows.

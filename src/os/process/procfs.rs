@@ -15,6 +15,7 @@ use std::{
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::marks::Environment;
+use crate::model::exit::StopSignal;
 
 /// A process that cannot be mistaken for another: its pid and when it started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -177,6 +178,11 @@ impl Process {
     /// Asks it to end. A process that has ended meanwhile is no error.
     pub(super) fn terminate(&self) -> io::Result<()> {
         self.signal(Signal::TERM)
+    }
+
+    /// Sends it any signal. A process that has ended meanwhile is no error.
+    pub(super) fn send(&self, signal: StopSignal) -> io::Result<()> {
+        self.signal(Signal::from_named_raw(signal.number()).ok_or(io::ErrorKind::InvalidInput)?)
     }
 
     fn signal(&self, signal: Signal) -> io::Result<()> {

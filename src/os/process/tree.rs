@@ -97,9 +97,11 @@ impl Tree {
         living
     }
 
-    /// Remembers who descends from the leader now.
-    pub(super) fn remember_descendants(&self) {
-        self.seen().extend(closure(procfs::children(self.leader), Some(self.leader)));
+    /// Takes hold of every living member who is not in the leader's group: no signal to the group reaches them.
+    pub(super) fn strays(&self) -> Vec<Process> {
+        let living = self.living(true);
+        let outside = living.iter().filter(|id| procfs::stat(id.pid).is_some_and(|stat| stat.group != self.leader));
+        outside.filter_map(|id| Process::open(*id)).collect()
     }
 
     /// Adds up the processor time of the leader and all living members.
