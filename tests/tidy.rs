@@ -77,7 +77,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         files: "src/api/",
-        modules: &["model", "store", "host::handle", "host::view", "api", "web"],
+        modules: &["model", "store", "host::door", "host::handle", "host::view", "api", "web"],
         crates: &[
             PLAIN,
             ASYNC,
@@ -96,6 +96,13 @@ const LAYERS: &[Layer] = &[
         files: "src/cli/",
         // Spelling is no decision: `near` finds the name that was meant.
         modules: &["model", "api::wire", "decide::near", "os::tls", "cli"],
+        crates: CLI,
+        never: &["std::process::Command"],
+    },
+    // What makes hashes and tokens for webjobd.toml, without a running host.
+    Layer {
+        files: "src/cli/credentials",
+        modules: &["model", "decide", "os", "store", "cli"],
         crates: CLI,
         never: &["std::process::Command"],
     },

@@ -1,22 +1,25 @@
 //! HTTP over a running host: Kudu's routes of WebJobs, our own below `/api/v1`, and the files of jobs and logs.
 //!
 //! ```text
-//!  connection ── server ── path: one spelling ── answer: request id ── login ── kudu | v1 | vfs ── HostHandle, View
+//!  connection ── server ── path: one spelling ── answer: request id ── front ── login ── kudu | v1 | vfs ── HostHandle, View
 //! ```
 //!
 //! A GET shows the view or a range of a log; a POST is a command to the host and its reply. Nothing here decides
-//! anything about jobs, and no state of a job is read from disk. Nobody is served without credentials.
+//! anything about jobs, and no state of a job is read from disk. Nobody is served whom the door has not let in.
 
 mod answer;
 mod app_settings;
 mod arm;
+mod deployments;
 mod doc;
 mod etag;
+mod front;
 mod health;
 mod job_path;
 mod kudu;
 mod links;
 mod login;
+mod logstream;
 mod path;
 mod problem;
 mod query;
@@ -28,9 +31,9 @@ mod uploads;
 mod v1;
 mod vfs;
 pub mod wire;
-mod zip;
+mod zips;
 
-use std::{panic, sync::Arc, time::Duration};
+use std::{panic, time::Duration};
 
 use axum::{
     Router,
@@ -42,10 +45,24 @@ use tower::util::MapRequest;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
 pub use self::server::serve;
-use crate::{host::handle::HostHandle, store::credentials::Credentials};
+use crate::host::{door::Door, handle::HostHandle};
 
-/// Connections at once; further ones wait in the system's queue.
+/// Connections at once; for further ones, those that are idle the longest are closed.
 pub const CONNECTIONS_MAX: usize = 1024;
+
+/// Connections of one address at once, this machine's and those of trusted proxies aside.
+pub const CONNECTIONS_EACH_MAX: usize = 256;
+
+/// Requests that are answered at once; further ones get 503.
+pub const REQUESTS_MAX: usize = 512;
+
+/// Bytes of a request's head, and headers in it; more is answered with 431.
+pub const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Headers of a request.
+pub const HEADERS_MAX: usize = 100;
+
+/// Time for a TLS handshake; the connection is closed then.
+pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Time for the head of a request, and of a connection without one; the connection is closed then.
 pub const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
@@ -67,15 +84,16 @@ pub const STOP_TIME_MAX: Duration = Duration::from_secs(5);
 pub struct Api {
     /// The host.
     handle: HostHandle,
-    credentials: Arc<Credentials>,
+    /// Who comes in.
+    door: Door,
     /// Becomes true when the host stops: streams without an end of their own end then.
     stopping: watch::Receiver<bool>,
 }
 
 impl Api {
     /// Makes the API of a host; `stopping` becomes true when it is to end its streams.
-    pub fn new(handle: HostHandle, credentials: Credentials, stopping: watch::Receiver<bool>) -> Self {
-        Self { handle, credentials: Arc::new(credentials), stopping }
+    pub fn new(handle: HostHandle, door: Door, stopping: watch::Receiver<bool>) -> Self {
+        Self { handle, door, stopping }
     }
 
     /// Waits until the host stops.
@@ -96,16 +114,26 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     }
 }
 
+/// All routes, with what stands before them.
+pub type Service = MapRequest<Router, fn(Request) -> Request>;
+
 /// Returns all routes, with what stands before them, as they are served.
-pub fn service(api: Api) -> MapRequest<Router, fn(Request) -> Request> {
+pub fn service(api: Api) -> Service {
     MapRequest::new(router(api), path::respell as fn(Request) -> Request)
 }
 
 fn router(api: Api) -> Router {
-    let routes =
-        Router::new().merge(kudu::routes()).merge(Router::from(v1::routes())).merge(vfs::routes()).merge(zip::routes());
-    let routes = routes.merge(health::routes()).merge(arm::routes());
-    let routes = routes.merge(app_settings::routes()).merge(site::routes());
+    let routes = Router::new()
+        .merge(kudu::routes())
+        .merge(Router::from(v1::routes()))
+        .merge(vfs::routes())
+        .merge(zips::routes())
+        .merge(deployments::routes())
+        .merge(logstream::routes())
+        .merge(health::routes())
+        .merge(arm::routes())
+        .merge(app_settings::routes())
+        .merge(site::routes());
     routes
         .fallback(answer::no_route)
         .method_not_allowed_fallback(answer::no_method)
@@ -113,6 +141,7 @@ fn router(api: Api) -> Router {
         .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE_MAX))
         .layer(middleware::from_fn_with_state(api.clone(), health::once_ready))
         .layer(middleware::from_fn_with_state(api.clone(), login::check))
+        .layer(middleware::from_fn_with_state(api.clone(), front::meet))
         .layer(middleware::from_fn(problem::assure::assure))
         .layer(middleware::from_fn(arm::translate))
         .layer(middleware::from_fn(answer::dress))

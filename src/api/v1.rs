@@ -4,7 +4,7 @@ mod body;
 mod control;
 mod described;
 mod due;
-mod log;
+pub mod log;
 mod settings;
 mod show;
 

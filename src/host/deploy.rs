@@ -14,7 +14,8 @@ use std::{
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
-use self::beside::{Role, When, beside, remove};
+pub use self::beside::remove;
+use self::beside::{Role, When, beside};
 use crate::{
     decide::{discover::Interpreters, settings},
     host::{
@@ -70,8 +71,9 @@ impl HostHandle {
             let put = lay_out(&stage, &upload)
                 .and_then(|()| inspect(&job, &stage, &interpreters, now))
                 .and_then(|()| take_place(&stage, &folder, layout.instance()));
+            // What was there before is there now.
             remove(&stage).map_err(|error| failed("remove", &stage, &error))?;
-            put
+            put.map(|_| ())
         })
         .await?;
         drop(place);
@@ -160,7 +162,8 @@ impl HostHandle {
         })
     }
 
-    fn folder(&self, job: &JobId) -> PathBuf {
+    /// Returns the folder of a job, or where it would be.
+    pub fn folder(&self, job: &JobId) -> PathBuf {
         match self.view().job(job) {
             Some(view) => view.found.root.clone(),
             None => self.config().jobs.join(job.kind.as_str()).join(job.name.as_str()),
@@ -210,7 +213,10 @@ fn lay_out(stage: &Path, upload: &Upload) -> Result<(), CommandError> {
 }
 
 /// Refuses what makes no job. A job with another defect is taken: it is listed with what to do about it.
-fn inspect(
+///
+/// # Errors
+/// When it makes none; Kudu's text.
+pub fn inspect(
     id: &JobId,
     stage: &Path,
     interpreters: &Interpreters,
@@ -229,9 +235,14 @@ fn inspect(
 }
 
 /// Puts the new folder in place of the old one, which goes. At no moment is there neither, where the system can do that.
-fn take_place(stage: &Path, folder: &Path, instance: &Instance) -> Result<(), CommandError> {
+/// Tells whether there was an old one, which is then where the new one was.
+///
+/// # Errors
+/// When the disk does not do it; both are then where they were.
+pub fn take_place(stage: &Path, folder: &Path, instance: &Instance) -> Result<bool, CommandError> {
     let aside = beside(folder, Role::Old, instance);
-    exchange::exchange(stage, folder, &aside).map_err(|error| failed("replace", folder, &error))
+    exchange::exchange(stage, folder, &aside).map_err(|error| failed("replace", folder, &error))?;
+    Ok(stage.symlink_metadata().is_ok())
 }
 
 #[cfg(test)]

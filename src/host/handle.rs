@@ -6,9 +6,11 @@
 mod app_settings;
 mod change;
 pub mod check;
+pub mod deployments;
 mod elsewhere;
 pub mod files;
 mod health;
+pub mod logs;
 pub mod processes;
 mod read;
 mod site;
@@ -18,7 +20,7 @@ use std::{path::PathBuf, sync::Arc};
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::change::ChangeError;
-
+use self::logs::LogWatch;
 use crate::{
     decide::{admit::Refusal, near},
     host::{
@@ -279,6 +281,8 @@ struct Shared {
     clock: Clock,
     settings: Arc<AppSettings>,
     turns: Turns,
+    /// Made for the first who follows logs.
+    log_watch: LogWatch,
 }
 
 impl HostHandle {
@@ -291,8 +295,8 @@ impl HostHandle {
         clock: Clock,
         settings: Arc<AppSettings>,
     ) -> Self {
-        let turns = Turns::default();
-        Self { shared: Arc::new(Shared { commands, view, config, layout, clock, settings, turns }) }
+        let (turns, log_watch) = (Turns::default(), LogWatch::default());
+        Self { shared: Arc::new(Shared { commands, view, config, layout, clock, settings, turns, log_watch }) }
     }
 
     /// Makes a handle for tests of what stands on it.
@@ -331,6 +335,11 @@ impl HostHandle {
     /// Returns whose turn it is to change the folders of jobs.
     pub(super) fn turns(&self) -> &Turns {
         &self.shared.turns
+    }
+
+    /// Returns the clocks of the host.
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
     }
 
     /// Finds a job without regard to case (spec/kudu-webjobs 1.3); the exact name first.

@@ -15,6 +15,7 @@ use tracing::warn;
 use crate::{
     decide::life::LifePolicy,
     host::{
+        app_log::AppLog,
         app_settings::{AppSettings, Engine},
         neighbours::Neighbours,
         scanner::ScanRequest,
@@ -73,6 +74,8 @@ pub struct Machine {
     pub style: LineStyle,
     /// When the host began.
     pub began: Wall,
+    /// Where the output of all jobs goes, besides their own logs.
+    pub app_log: AppLog,
     /// Runs that began here and have not ended.
     pub open_runs: Mutex<OpenRuns>,
 }

@@ -11,9 +11,11 @@
 //! A failure in an actor becomes an event, a problem or a line in the trace; it never ends the loop. The host ends only
 //! for what it cannot live without: its data folder, its lock, its listener.
 
+pub mod app_log;
 pub mod app_settings;
 pub mod deploy;
 pub mod dispatcher;
+pub mod door;
 pub mod events;
 pub mod handle;
 pub mod hold;

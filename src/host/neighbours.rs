@@ -1,7 +1,8 @@
 //! Other hosts on this root: their death is noticed when the system sets the locks free that they held.
 //!
 //! A thread waits for each: it costs some kilobytes and never wakes before that. What the dead one has left is mended then.
-//! Where a share gives no such notice, the next host that starts, or the next run that only one host may have, looks.
+//! Where a share gives no such notice, the next reading of all folders, the next host that starts, or the next run that only
+//! one host may have, looks.
 
 use std::{
     collections::BTreeSet,
@@ -34,7 +35,8 @@ impl Neighbours {
     }
 }
 
-/// Begins to wait for every host that lives and is not waited for yet. Reads the disk; called within a runtime.
+/// Begins to wait for every host that lives and is not waited for yet, and lets those be mended that came and died since the
+/// last look. Reads the disk; called within a runtime.
 pub fn look(machine: &Arc<Machine>) {
     for instance in instances::others(&machine.layout) {
         let mut watched = machine.neighbours.watched();
@@ -45,6 +47,10 @@ pub fn look(machine: &Arc<Machine>) {
             watched.remove(&instance);
             debug!(%instance, %error, "the death of another host is noticed late");
         }
+    }
+    if !instances::gone(&machine.layout).is_empty() {
+        let machine = Arc::clone(machine);
+        tokio::spawn(async move { recovery::mend_gone(&machine).await });
     }
 }
 

@@ -16,9 +16,10 @@ use tracing::{debug, info, warn};
 use crate::{
     decide::zone::Zone,
     host::{
+        app_log::AppLog,
         app_settings::{self, AppSettings},
         deploy::beside::{self, When},
-        handle::{COMMANDS_MAX, HostHandle},
+        handle::{COMMANDS_MAX, HostHandle, deployments},
         instances,
         machine::Machine,
         neighbours::{self, Neighbours},
@@ -79,6 +80,9 @@ pub struct HostFile {
     pub version: String,
     /// When it started.
     pub started: Wall,
+    /// Its certificate in PEM, when it has one: by it commands of this machine know the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
 }
 
 /// A running host.
@@ -87,6 +91,7 @@ pub struct Host {
     handle: HostHandle,
     machine: Arc<Machine>,
     stop: watch::Sender<Stopping>,
+    started: Wall,
     reconciler: JoinHandle<()>,
     _lock: FileLock,
 }
@@ -119,6 +124,7 @@ impl Host {
         recovery::recover(&machine, open).await;
         neighbours::look(&machine);
         sweep_jobs(&machine).await;
+        deployments::mend(&machine.config.jobs, &machine.layout, machine.now().wall);
         sweep(&machine);
         let overrides =
             Overrides::open(machine.layout.overrides()).map_err(failed("read what people asked of jobs"))?;
@@ -128,7 +134,8 @@ impl Host {
         let (stop, stopping) = watch::channel(Stopping::No);
         let reconciler = Reconciler::new(&machine, overrides).live(commanded, rounds, stopping);
         let reconciler = tokio::spawn(reconciler);
-        Ok(Self { handle: handle(commands, &machine), machine, stop, reconciler, _lock: lock })
+        let (handle, started) = (handle(commands, &machine), machine.now().wall);
+        Ok(Self { handle, machine, stop, started, reconciler, _lock: lock })
     }
 
     /// Returns a handle to ask it with.
@@ -150,17 +157,18 @@ impl Host {
         graces.max().unwrap_or_default() + STOP_SLACK
     }
 
-    /// Tells commands where the API is.
+    /// Tells commands where the API is, and by which certificate they know it.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn announce(&self, url: String) -> Result<(), StartError> {
+    pub fn announce(&self, url: String, certificate: Option<String>) -> Result<(), StartError> {
         let about = HostFile {
             instance: self.machine.layout.instance().to_string(),
             url,
             pid: crate::os::machine::own_pid(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            started: self.machine.now().wall,
+            started: self.started,
+            certificate,
         };
         let text = serde_json::to_vec_pretty(&about).map_err(failed("describe the host"))?;
         let path = self.machine.layout.host_json();
@@ -270,9 +278,12 @@ fn machine(
     });
     let variables =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let settings = AppSettings::open(&layout, config.kudu.clone(), zone, &variables.collect())
-        .map_err(failed("read the app settings"))?;
+    let settings = AppSettings::open(&layout, config.kudu.clone(), zone, &variables.collect());
+    let settings = Arc::new(settings.map_err(failed("read the app settings"))?);
     let style = LineStyle { instance: layout.instance().short().into(), format: config.timestamps };
+    let view = Arc::new(View::new(EventId::before_start(clock.now().wall)));
+    let packer = Packer::new(PACK_DELAY);
+    let app_log = AppLog::start(&settings, &layout, &style, &packer, &view);
     let machine = Machine {
         layout,
         spawner,
@@ -280,12 +291,13 @@ fn machine(
         neighbours: Neighbours::default(),
         copies,
         scan,
-        packer: Packer::new(PACK_DELAY),
-        view: Arc::new(View::new(EventId::before_start(clock.now().wall))),
+        packer,
+        view,
+        app_log,
         began: clock.now().wall,
         clock,
         environment: settings.with_environment(std::env::vars_os().collect()),
-        settings: Arc::new(settings),
+        settings,
         style,
         open_runs: Mutex::new(open_runs),
         config,

@@ -2,6 +2,8 @@
 //!
 //! Readers never wait for an actor: they take an `Arc` of what was last published. Nothing here decides anything.
 
+mod listeners;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, PoisonError, RwLock},
@@ -9,6 +11,7 @@ use std::{
 
 use tokio::sync::watch;
 
+pub use self::listeners::{Listeners, Listening};
 use crate::{
     host::{events::Events, metrics::Metrics},
     model::{
@@ -83,14 +86,16 @@ pub struct View {
     ready: watch::Sender<bool>,
     events: Events,
     metrics: Metrics,
+    app_log: Listeners,
 }
 
 impl View {
     /// Makes an empty view; `first` is the number before that of its first event.
     pub fn new(first: EventId) -> Self {
         let (jobs, logs) = (RwLock::default(), RwLock::default());
-        let (events, metrics) = (Events::begin(first), Metrics::new());
-        Self { jobs, logs, changed: watch::Sender::new(0), ready: watch::Sender::new(false), events, metrics }
+        let (changed, ready) = (watch::Sender::new(0), watch::Sender::new(false));
+        let (events, metrics, app_log) = (Events::begin(first), Metrics::new(), Listeners::default());
+        Self { jobs, logs, changed, ready, events, metrics, app_log }
     }
 
     /// Tells whoever follows the host of something that happened, and counts it.
@@ -123,6 +128,11 @@ impl View {
     pub async fn ready(&self) {
         // The sender lives in this view, so it never ends before.
         let _ = self.ready.subscribe().wait_for(|ready| *ready).await;
+    }
+
+    /// Returns who follows the application log.
+    pub fn app_log(&self) -> &Listeners {
+        &self.app_log
     }
 
     /// Returns one job.

@@ -19,6 +19,7 @@
 
 mod classify;
 pub mod single;
+pub mod tree;
 
 use std::{
     collections::BTreeMap,

@@ -3,7 +3,7 @@
 //! ```text
 //! data/jobs/continuous/{job}/job_log.txt           data/jobs/triggered/{job}/job_scheduler.log
 //! data/jobs/continuous/{job}/runs/{run}/status     data/jobs/triggered/{job}/{run}/status, output_log.txt
-//! data/LogFiles/Application/{instance}.log
+//! data/LogFiles/Application/application.log        data/webjobd/deployments/{id}/deployment.json
 //! data/webjobd/credentials, overrides.json         data/webjobd/hosts/{instance}/lock, mending.lock, host.json, open_runs
 //! ```
 
@@ -128,6 +128,11 @@ impl Layout {
         self.own().join("credentials")
     }
 
+    /// Returns the log of who did what through the API.
+    pub fn audit(&self) -> PathBuf {
+        self.own().join("audit.jsonl")
+    }
+
     /// Returns the file with what people asked of jobs beyond their folders.
     pub fn overrides(&self) -> PathBuf {
         self.own().join("overrides.json")
@@ -141,6 +146,11 @@ impl Layout {
     /// Returns the lock under which it is written.
     pub fn app_settings_lock(&self) -> PathBuf {
         self.own().join("settings.lock")
+    }
+
+    /// Returns the folder of the deployments.
+    pub fn deployments(&self) -> PathBuf {
+        self.own().join("deployments")
     }
 
     /// Returns the folder of all instances.

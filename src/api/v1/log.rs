@@ -83,6 +83,24 @@ pub async fn log(State(api): State<Api>, Path(path): Path<JobPath>, RawQuery(que
     Ok(response)
 }
 
+/// Lines of context before those that come.
+const CONTEXT_LINES: usize = 10;
+
+/// Follows the log of a job, and of its next runs: the last few lines, then what comes.
+///
+/// # Errors
+/// When the log cannot be read.
+pub async fn follow(api: &Api, job: JobId) -> io::Result<LogStream> {
+    let changes = api.handle.view().changes();
+    let subject = match job.kind {
+        JobKind::Continuous => Subject::Job,
+        JobKind::Triggered => Subject::Newest,
+    };
+    let mut stream = LogStream { api: api.clone(), job, subject, follows: true, changes, reading: None };
+    stream.open(&Wanted { lines: Some(CONTEXT_LINES), ..Wanted::default() }).await?;
+    Ok(stream)
+}
+
 /// Whose lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Subject {
@@ -95,7 +113,7 @@ enum Subject {
 }
 
 /// Lines on their way to one reader.
-struct LogStream {
+pub struct LogStream {
     api: Api,
     job: JobId,
     subject: Subject,
@@ -168,7 +186,10 @@ impl LogStream {
     }
 
     /// Returns the next lines; `None` when there will be no more.
-    async fn next(&mut self) -> io::Result<Option<Bytes>> {
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn next(&mut self) -> io::Result<Option<Bytes>> {
         loop {
             if let Some(lines) = self.read().await? {
                 if lines.is_empty() {

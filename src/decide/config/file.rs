@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     decide::{
-        config::{CONFIG_FILE, KuduLayer, LISTEN, Layer, joined, parse_listen, parse_public_url, parse_zone},
+        config::{CONFIG_FILE, KuduLayer, LISTEN, Layer, door, joined, parse_listen, parse_public_url, parse_zone},
         env,
         form::{
             self, As, Checked, Either, Flag, Form, List, OneOf, Report, Rule, Seconds, Table, Text, Unknown, Whole, key,
@@ -32,6 +32,7 @@ pub fn layer(text: &str, root: &Path, problems: &mut Vec<Problem>) -> Layer {
     for path in [&mut layer.jobs, &mut layer.data, &mut layer.temp].into_iter().flatten() {
         *path = joined(root, path);
     }
+    door::place(&mut layer.door, root);
     problems.extend(report.into_problems());
     layer
 }
@@ -71,6 +72,7 @@ fn keys(form: &mut Form<'_>, v: &mut Layer) {
         v.interpreters = table.into_iter().map(|(name, program)| (extension(&name), program)).collect();
     });
     form.key(key("env", "Variables for the processes of all jobs"), variables(), |table| v.env = table);
+    door::keys(form, &mut v.door);
     kudu_keys(form, &mut v.kudu);
 }
 
@@ -89,6 +91,10 @@ fn kudu_keys(form: &mut Form<'_>, v: &mut KuduLayer) {
     form.key(zone, is_zone, |name| v.time_zone = Some(name));
     let app_logs = key("log_triggered_to_app_logs", "Whether triggered output goes to the application log too");
     form.key(app_logs.default(false), Flag, |flag| v.log_triggered_to_app_logs = Some(flag));
+    let always = key("application_log", "Whether the application log is written while nobody follows it, too");
+    form.key(always.default(false), Flag, |flag| v.application_log = Some(flag));
+    let stream = key("logstream_timeout", "Longest life of a log stream, as SCM_LOGSTREAM_TIMEOUT").default(7200);
+    form.key(stream, Seconds(0.0, YEAR), |time| v.logstream_timeout = Some(time));
 }
 
 fn interpreters() -> impl Rule<Out = BTreeMap<String, Vec<String>>> {
@@ -107,7 +113,8 @@ fn variables() -> Table<Text> {
     Table { item: Text::Any, names, is_name: env::is_name }
 }
 
-fn parsed<T>(expects: &'static str, parse: fn(&str) -> Result<T, String>) -> impl Rule<Out = T> {
+/// A text that a parser judges.
+pub fn parsed<T>(expects: &'static str, parse: fn(&str) -> Result<T, String>) -> impl Rule<Out = T> {
     let parse = move |text: &str| parse(text).map(|value| (value, Vec::new()));
     Checked { text: Text::Some, expects, format: None, parse }
 }

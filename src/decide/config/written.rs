@@ -20,6 +20,8 @@ pub fn with_written(base: &EngineSettings, written: &BTreeMap<String, String>) -
         disable_schedule: said.disable_schedule.unwrap_or(base.disable_schedule),
         time_zone: said.time_zone.or_else(|| base.time_zone.clone()),
         log_triggered_to_app_logs: said.log_triggered_to_app_logs.unwrap_or(base.log_triggered_to_app_logs),
+        application_log: said.application_log.unwrap_or(base.application_log),
+        logstream_timeout: said.logstream_timeout.unwrap_or(base.logstream_timeout),
     };
     (engine, problems)
 }
@@ -53,7 +55,7 @@ mod tests {
             stopped: false,
             disable_schedule: true,
             time_zone: Some("Pacific Standard Time".to_owned()),
-            log_triggered_to_app_logs: false,
+            ..EngineSettings::default()
         };
         assert_eq!(engine, expected);
         assert_eq!(problems.len(), 1);

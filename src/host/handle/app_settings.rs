@@ -1,9 +1,14 @@
 //! App settings through a handle: a change is answered when every job's actor knows of it.
 
 use super::{ChangeError, Command, HostHandle};
-use crate::decide::app_settings;
+use crate::{decide::app_settings, model::config::EngineSettings};
 
 impl HostHandle {
+    /// Returns what Kudu's settings say now of all jobs.
+    pub fn engine(&self) -> EngineSettings {
+        self.shared.settings.engine().kudu.clone()
+    }
+
     /// Returns all app settings as they hold, in the order in which they came.
     pub fn app_settings(&self) -> Vec<(String, String)> {
         self.shared.settings.all()

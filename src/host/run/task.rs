@@ -103,8 +103,9 @@ impl Task {
         self.tell(News::Spawned(child.group())).await;
         let log_bytes = self.machine.view.metrics().log_bytes(&self.job.id);
         let take = |lines: &[u8], now| {
-            log_bytes.inc_by(lines.len() as u64);
-            self.log.append(lines, now)
+            let taken = self.print(lines, now);
+            log_bytes.inc_by(taken as u64);
+            taken
         };
         let output = async {
             let end = pump.run(take, cut.notified()).await;
@@ -144,6 +145,13 @@ impl Task {
         }
         self.machine.view.metrics().run_swept(&self.job.id, ended.killed, ended.cpu);
         self.happened(LifeEvent::Swept { survivors: ended.killed }).await;
+    }
+
+    /// Writes lines to the run's log, and those that it took to the application log.
+    fn print(&self, lines: &[u8], now: Now) -> usize {
+        let taken = self.log.append(lines, now);
+        self.machine.app_log.add(&self.job.id, &lines[..taken], now);
+        taken
     }
 
     async fn happened(&self, event: LifeEvent) {

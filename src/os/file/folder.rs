@@ -185,7 +185,11 @@ impl Folder {
         }
     }
 
-    fn child(&self, name: &OsStr) -> io::Result<Self> {
+    /// Opens a folder in this one.
+    ///
+    /// # Errors
+    /// When it is missing, or something else, or a link.
+    pub fn child(&self, name: &OsStr) -> io::Result<Self> {
         system::child(&self.0, name).map(Self)
     }
 
