@@ -33,14 +33,17 @@ mod vfs;
 pub mod wire;
 mod zips;
 
-use std::{panic, time::Duration};
+use std::{panic, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request},
     middleware,
 };
-use tokio::{sync::watch, task};
+use tokio::{
+    sync::{Semaphore, watch},
+    task,
+};
 use tower::util::MapRequest;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
@@ -76,6 +79,12 @@ pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of an upload; more is answered with 413.
 pub const UPLOAD_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 
+/// Streams of events, of lines and of findings at once; further ones are answered with 503.
+pub const FOLLOWERS_MAX: usize = 256;
+
+/// Searches in logs that read at once; further ones wait between two blocks.
+pub const SEARCHES_MAX: usize = 2;
+
 /// Time that requests on their way have once the host stops.
 pub const STOP_TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -88,12 +97,18 @@ pub struct Api {
     door: Door,
     /// Becomes true when the host stops: streams without an end of their own end then.
     stopping: watch::Receiver<bool>,
+    /// Places of streams.
+    followers: Arc<Semaphore>,
+    /// Places of searches that read.
+    searches: Arc<Semaphore>,
 }
 
 impl Api {
     /// Makes the API of a host; `stopping` becomes true when it is to end its streams.
     pub fn new(handle: HostHandle, door: Door, stopping: watch::Receiver<bool>) -> Self {
-        Self { handle, door, stopping }
+        let places = |n_max| Arc::new(Semaphore::new(n_max));
+        let (followers, searches) = (places(FOLLOWERS_MAX), places(SEARCHES_MAX));
+        Self { handle, door, stopping, followers, searches }
     }
 
     /// Waits until the host stops.

@@ -90,6 +90,31 @@ pub struct LogQuery {
     pub follow: bool,
 }
 
+/// What is looked for in a log.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct SearchQuery {
+    /// The regular expression.
+    pub q: String,
+    /// Always true.
+    pub regex: bool,
+    /// Whether case does not matter.
+    pub ignore_case: bool,
+    /// Only in this run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// Only lines written at or after this moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Wall>,
+    /// Only those that the job wrote to standard error.
+    pub stderr: bool,
+    /// So many lines before and after.
+    pub context: usize,
+    /// At most so many.
+    pub limit: usize,
+    /// `newest` or `oldest`, first.
+    pub order: &'static str,
+}
+
 #[derive(Serialize)]
 struct NextQuery {
     count: usize,
@@ -258,6 +283,14 @@ impl Client {
             Some(run) => about_run(error, job, run),
             None => error,
         })
+    }
+
+    /// Looks for something in a job's log; the answer's body is one JSON object a line.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn search(&self, job: &JobWire, query: &SearchQuery) -> Result<Response, CliError> {
+        self.send(self.request(Method::GET, &of(job, &["log", "search"])).query(query)).await
     }
 
     /// Makes an error of a body that broke off.
