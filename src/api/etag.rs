@@ -1,4 +1,4 @@
-//! Tags of answers: equal tags mean equal bytes, so that a client which has them need not get them again.
+//! Tags of answers: equal tags mean that nothing has happened, so that a client which has one need not get the rest again.
 
 use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -10,14 +10,23 @@ use super::answer;
 
 /// Answers with JSON and its tag, or with 304 when the client has it already.
 pub fn json(headers: &HeaderMap, value: &impl Serialize) -> Response {
-    let body = serde_json::to_vec(value).expect("answers hold nothing that JSON cannot");
-    let tag = format!("\"{}\"", &blake3::hash(&body).to_hex()[..32]);
+    json_tagged_by(headers, value, value)
+}
+
+/// The same, where only a part of it tells whether anything has happened.
+pub fn json_tagged_by(headers: &HeaderMap, value: &impl Serialize, part: &impl Serialize) -> Response {
+    let tag = format!("\"{}\"", &blake3::hash(&bytes_of(part)).to_hex()[..32]);
+    let body = bytes_of(value);
     let mut response = match has(headers, &tag) {
         true => answer::empty(StatusCode::NOT_MODIFIED),
         false => answer::json_bytes(StatusCode::OK, body),
     };
     response.headers_mut().insert(header::ETAG, value_of(&tag));
     response
+}
+
+fn bytes_of(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("answers hold nothing that JSON cannot")
 }
 
 /// Tells whether a client says that it has what the tag stands for.

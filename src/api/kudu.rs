@@ -95,7 +95,7 @@ async fn list_kind(State(api): State<Api>, KindPath(kind): KindPath, frame: Fram
 async fn list(api: Api, frame: Frame, headers: &HeaderMap, jobs: Vec<Arc<JobView>>) -> Response {
     let show_all = move || {
         let others = api.handle.other_instances();
-        jobs.iter().map(|job| show(&api, &frame, job, &others)).collect()
+        api.handle.shown(jobs).iter().map(|job| show(&api, &frame, job, &others)).collect()
     };
     let shown: Vec<KuduJob> = blocking(show_all).await;
     etag::json(headers, &shown)
@@ -114,7 +114,7 @@ pub async fn answer_job(api: Api, frame: Frame, job: Arc<JobView>) -> Response {
 }
 
 async fn show_one(api: Api, frame: Frame, job: Arc<JobView>) -> KuduJob {
-    blocking(move || show(&api, &frame, &job, &api.handle.other_instances())).await
+    blocking(move || show(&api, &frame, &api.handle.shown_one(job), &api.handle.other_instances())).await
 }
 
 fn show(api: &Api, frame: &Frame, job: &JobView, others: &[Instance]) -> KuduJob {
@@ -251,6 +251,7 @@ async fn run(
             answer::locate(&mut response, &frame.links.run(&job, ticket.run));
             response
         }
+        Err(CommandError::Invalid(text)) => answer::text(StatusCode::BAD_REQUEST, text),
         Err(error) => match error.kudu_text() {
             Some(text) => answer::text(StatusCode::CONFLICT, text),
             None => refuse(&error),
@@ -271,7 +272,8 @@ async fn history(State(api): State<Api>, Path(path): Path<JobPath>, frame: Frame
         let layout = api.handle.layout();
         runs.iter().map(|run| frame.run(run, files::of_run(layout, &run.job, run.id))).collect()
     };
-    etag::json(&headers, &KuduHistory { runs: blocking(show).await })
+    let history = KuduHistory { runs: blocking(show).await };
+    etag::json_tagged_by(&headers, &history, &history.lasting())
 }
 
 async fn history_one(State(api): State<Api>, Path(path): Path<JobPath>, frame: Frame) -> Response {

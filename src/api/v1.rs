@@ -22,7 +22,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::body::Json;
 use super::{
-    Api, answer,
+    Api, answer, blocking,
     job_path::{JobPath, Who},
     links::Links,
     problem::{Answer, Problem},
@@ -87,8 +87,9 @@ pub fn routes() -> OpenApiRouter<Api> {
 #[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs",
     responses((status = 200, description = "Continuous jobs first, by name", body = Vec<JobWire>)))]
 async fn jobs(State(api): State<Api>) -> Response {
-    let now = api.handle.now();
-    let jobs: Vec<JobWire> = api.handle.view().jobs().iter().map(|job| show::job(job, now)).collect();
+    let (now, handle) = (api.handle.now(), api.handle.clone());
+    let jobs = blocking(move || handle.shown(handle.view().jobs())).await;
+    let jobs: Vec<JobWire> = jobs.iter().map(|job| show::job(job, now)).collect();
     answer::json(StatusCode::OK, &jobs)
 }
 
@@ -96,7 +97,13 @@ async fn jobs(State(api): State<Api>) -> Response {
 #[utoipa::path(get, path = "/api/v1/jobs/{kind}/{name}", tag = "jobs", params(JobParams),
     responses((status = 200, description = "The job", body = JobWire)))]
 async fn one(State(api): State<Api>, Path(path): Path<JobPath>) -> Answer {
-    Ok(answer::json(StatusCode::OK, &show::job(&*view(&api, &path)?, api.handle.now())))
+    Ok(answer::json(StatusCode::OK, &show_one(&api, &path).await?))
+}
+
+async fn show_one(api: &Api, path: &JobPath) -> Result<JobWire, Problem> {
+    let (job, handle) = (view(api, path)?, api.handle.clone());
+    let job = blocking(move || handle.shown_one(job)).await;
+    Ok(show::job(&job, api.handle.now()))
 }
 
 fn find(api: &Api, path: &JobPath) -> Result<JobId, Problem> {

@@ -34,7 +34,7 @@ use crate::{
         listing,
     },
     os::scan::{
-        self, Scan, ScanTime,
+        self, JobFolders, Scan, ScanTime,
         hash::{self, HashCache},
         programs::Programs,
     },
@@ -109,17 +109,38 @@ fn report(path: Option<&Path>, session: &Session) -> Result<Report, CliError> {
         }
         if !is_root(&path) {
             let interpreters = Interpreters::default();
-            let is_jobs = JobKind::ALL.iter().any(|kind| path.join(kind.as_str()).is_dir());
             let mut report = Report::default();
-            match is_jobs {
-                true => check_jobs(&path, &interpreters, session, &here, &mut report),
-                false => check_all(&[one_job(&path)?].into(), &interpreters, session, &here, &mut report),
-            }
+            let folders = match (has_kinds(&path), kind_folder(&path)) {
+                (true, _) => scan::job_folders(std::slice::from_ref(&path)),
+                (false, Some((jobs, kind))) => jobs_of_kind(jobs, kind),
+                (false, None) => JobFolders { jobs: [one_job(&path)?].into(), ..JobFolders::default() },
+            };
+            check_folders(&path, folders, &interpreters, session, &here, &mut report);
             return Ok(report);
         }
         place = Place { root: Some(path), data: None, ..place };
     }
     check_root(&place, session, &here)
+}
+
+fn has_kinds(path: &Path) -> bool {
+    JobKind::ALL.iter().any(|kind| path.join(kind.as_str()).is_dir())
+}
+
+/// Takes a folder for that of all jobs of a kind when its name says so; returns the one above it, and the kind. A job
+/// may have such a name as well, but lies below the folder of its kind.
+fn kind_folder(path: &Path) -> Option<(&Path, JobKind)> {
+    let kind = |path: &Path| path.file_name()?.to_str()?.to_ascii_lowercase().parse().ok();
+    let above = path.parent()?;
+    kind(path).filter(|_| kind(above).is_none()).map(|kind| (above, kind))
+}
+
+/// Lists the job folders of one kind only.
+fn jobs_of_kind(jobs: &Path, kind: JobKind) -> JobFolders {
+    let mut folders = scan::job_folders(&[jobs.to_owned()]);
+    folders.jobs.retain(|id, _| id.kind == kind);
+    folders.unreadable.retain(|folder, _| kind_of(folder.join("job").as_path()) == kind);
+    folders
 }
 
 fn is_root(path: &Path) -> bool {
@@ -144,13 +165,20 @@ fn check_root(place: &Place, session: &Session, here: &Path) -> Result<Report, C
         let text = format!("there is no folder `{}`; say which with --root", shown(&jobs, here));
         return Err(CliError::new(Exit::Usage, text));
     }
-    check_jobs(&jobs, &interpreters, session, here, &mut report);
+    let folders = scan::job_folders(std::slice::from_ref(&jobs));
+    check_folders(&jobs, folders, &interpreters, session, here, &mut report);
     Ok(report)
 }
 
-/// Checks every job of a folder that has those of kinds in it.
-fn check_jobs(jobs: &Path, interpreters: &Interpreters, session: &Session, here: &Path, report: &mut Report) {
-    let folders = scan::job_folders(&[jobs.to_owned()]);
+/// Checks job folders that were found in the folder `jobs`.
+fn check_folders(
+    jobs: &Path,
+    folders: JobFolders,
+    interpreters: &Interpreters,
+    session: &Session,
+    here: &Path,
+    report: &mut Report,
+) {
     for note in folders.notes {
         report.add(jobs, None, vec![problem("not_a_job", note, false)], here);
     }

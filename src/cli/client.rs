@@ -224,7 +224,7 @@ impl Client {
     /// # Errors
     /// As every call.
     pub async fn one_run(&self, job: &JobWire, run: &str) -> Result<RunWire, CliError> {
-        self.get(&of(job, &["runs", run]), &()).await
+        self.get(&of(job, &["runs", run]), &()).await.map_err(|error| about_run(error, job, run))
     }
 
     /// Waits until a run has ended, and returns it.
@@ -235,9 +235,9 @@ impl Client {
         loop {
             let asked = self.request(Method::GET, &of(job, &["runs", run])).query(&[("wait", WAIT_SECONDS)]);
             let asked = asked.timeout(ANSWER_MAX + Duration::from_secs(WAIT_SECONDS));
-            let run: RunWire = self.read(asked).await?;
-            if run.phase == PhaseWire::Ended {
-                return Ok(run);
+            let read: RunWire = self.read(asked).await.map_err(|error| about_run(error, job, run))?;
+            if read.phase == PhaseWire::Ended {
+                return Ok(read);
             }
         }
     }
@@ -251,11 +251,11 @@ impl Client {
         self.send(asked).await.map(drop)
     }
 
-    /// Asks something of a job as a whole.
+    /// Asks something of a job as a whole, and returns the job as it is then.
     ///
     /// # Errors
     /// As every call.
-    pub async fn wish(&self, job: &JobWire, wish: Wish) -> Result<(), CliError> {
+    pub async fn wish(&self, job: &JobWire, wish: Wish) -> Result<JobWire, CliError> {
         let verb = match wish {
             Wish::Start => "start",
             Wish::Stop => "stop",
@@ -263,8 +263,7 @@ impl Client {
             Wish::Enable => "enable",
             Wish::Disable => "disable",
         };
-        let asked = self.request(Method::POST, &of(job, &[verb])).timeout(ANSWER_MAX);
-        self.send(asked).await.map(drop)
+        self.read(self.request(Method::POST, &of(job, &[verb])).timeout(ANSWER_MAX)).await
     }
 
     /// Posts a body to a path below `/api/v1`.
@@ -275,7 +274,7 @@ impl Client {
         self.send(self.request(Method::POST, path).json(body).timeout(ANSWER_MAX)).await.map(drop)
     }
 
-    /// Returns a job's coming due times, after `from` or after now.
+    /// Returns a job's coming due times, from the moment `from` on or after now.
     ///
     /// # Errors
     /// As every call.
@@ -296,7 +295,11 @@ impl Client {
     /// # Errors
     /// As every call.
     pub async fn log(&self, job: &JobWire, query: &LogQuery) -> Result<Response, CliError> {
-        self.send(self.request(Method::GET, &of(job, &["log"])).query(query)).await
+        let sent = self.send(self.request(Method::GET, &of(job, &["log"])).query(query)).await;
+        sent.map_err(|error| match &query.run {
+            Some(run) => about_run(error, job, run),
+            None => error,
+        })
     }
 
     /// Looks for something in a job's log; the answer's body is one JSON object a line.
@@ -400,6 +403,18 @@ fn refusal(status: StatusCode, body: &[u8], url: &Url) -> CliError {
         (_, None) => format!("the host at {url} answers {status}"),
     };
     CliError::new(exit, text)
+}
+
+/// Says of a run that is not there what helps on the command line.
+fn about_run(error: CliError, job: &JobWire, run: &str) -> CliError {
+    match error {
+        CliError::Told(Exit::NotFound, _) => {
+            let text =
+                format!("job \"{0}\" has no run {run}; `webjobd history {0}` lists those that are kept", job.name);
+            CliError::new(Exit::NotFound, text)
+        }
+        told @ (CliError::Told(..) | CliError::Output(_)) => told,
+    }
 }
 
 /// Returns the words of an error's first cause: what a person can act on.

@@ -53,13 +53,20 @@ enum Until {
 pub async fn start(args: JobArgs, session: &Session) -> Outcome {
     let client = Client::open(&session.place).await?;
     let job = job::find(&client, &args.job).await?;
-    client.wish(&job, Wish::Start).await?;
+    let job = client.wish(&job, Wish::Start).await?;
     let text = match (job.kind, job.state) {
-        (JobKind::Continuous, StateWord::Running) => "is running",
-        (JobKind::Continuous, _) => "is being started",
-        (JobKind::Triggered, _) => "may run again; to run it now: webjobd run",
+        (_, StateWord::Problem | StateWord::Disabled) => return Err(still_barred(&job)),
+        (JobKind::Continuous, StateWord::Running) => "is running".to_owned(),
+        (JobKind::Continuous, _) => "is being started".to_owned(),
+        (JobKind::Triggered, _) => format!("may run again; to run it now: webjobd run {}", args.job),
     };
-    tell(session, &job, text)
+    tell(session, &job, &text)
+}
+
+/// Says what keeps a job from running that nobody stopped.
+fn still_barred(job: &JobWire) -> CliError {
+    let why = job.status.reason.as_deref().unwrap_or("`webjobd check` says why");
+    CliError::new(Exit::Conflict, format!("job \"{}\" does not run: {why}", job.name))
 }
 
 /// Stops a job and lets it run again.
@@ -87,12 +94,12 @@ pub async fn stop(args: StopArgs, session: &Session) -> Outcome {
     let until = if args.detach { Until::Asked } else { Until::Ended };
     match (args.run, job.kind) {
         (Some(run), _) => stop_run(&client, &job, run, until, session).await,
-        (None, JobKind::Continuous) => stop_job(&client, &job, until, session).await,
+        (None, JobKind::Continuous) => stop_job(&client, &job, &args.job, until, session).await,
         (None, JobKind::Triggered) => Err(which_run(&job, &args.job)),
     }
 }
 
-async fn stop_job(client: &Client, job: &JobWire, until: Until, session: &Session) -> Outcome {
+async fn stop_job(client: &Client, job: &JobWire, named: &JobRef, until: Until, session: &Session) -> Outcome {
     client.wish(job, Wish::Stop).await?;
     if until == Until::Asked {
         return tell(session, job, "is being stopped");
@@ -104,7 +111,7 @@ async fn stop_job(client: &Client, job: &JobWire, until: Until, session: &Sessio
             Err(error) => return Err(error),
         }
     }
-    tell(session, job, "is stopped; it stays so until `webjobd start`")
+    tell(session, job, &format!("is stopped; it stays so until `webjobd start {named}`"))
 }
 
 async fn stop_run(client: &Client, job: &JobWire, run: RunRef, until: Until, session: &Session) -> Outcome {

@@ -1,5 +1,7 @@
 //! After a crash of the host: what the runs are whose end nobody saw.
 
+pub mod elsewhere;
+
 use crate::model::{
     run::{Outcome, RunPhase, RunRecord},
     time::Wall,

@@ -1,6 +1,6 @@
 //! What follows the end of a continuous job's life: again, and when, or not.
 //!
-//! The delay doubles with every life that ends before it was healthy, with a spread so that many jobs that fail together
+//! The delay doubles up to its bound with every life that ends before it was healthy, with a spread so that many jobs that fail together
 //! do not come back together. A `WEBJOBS_RESTART_TIME` of the host gives Kudu's fixed delay instead (product, section 2).
 
 use std::time::Duration;
@@ -85,7 +85,11 @@ impl Restart {
             return if healthy { Duration::ZERO } else { first };
         }
         let doubled = first.saturating_mul(2_u32.saturating_pow(in_a_row.saturating_sub(1).min(31)));
-        doubled.min(self.policy.max_delay.max(first)).mul_f64(1.0 - SPREAD + 2.0 * SPREAD * luck)
+        let longest = self.policy.max_delay.max(first);
+        let delay = doubled.min(longest);
+        // At the bound it is spread to one side only: it stays a bound, and jobs that wait that long are still apart.
+        let (least, most) = (delay.mul_f64(1.0 - SPREAD), delay.mul_f64(1.0 + SPREAD).min(longest));
+        least + most.saturating_sub(least).mul_f64(luck)
     }
 }
 
@@ -125,7 +129,7 @@ mod tests {
         let restart = restart(|_| {});
         let delays: Vec<f64> =
             (0..9).map(|n| seconds(&restart.after(past(Outcome::Failed, 1, n), 0.5)).round()).collect();
-        assert_eq!(delays, [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]);
+        assert_eq!(delays, [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 57.0, 57.0, 57.0]);
         let healthy = restart.after(past(Outcome::Failed, 120, 8), 0.5);
         assert_eq!(healthy, Verdict::Again { delay: DELAY, in_a_row: 1 });
     }
@@ -135,6 +139,16 @@ mod tests {
         let restart = restart(|r| r.policy.delay = Some(Duration::from_secs(10)));
         assert!((seconds(&restart.after(past(Outcome::Failed, 1, 0), 0.0)) - 9.0).abs() < 1e-9);
         assert!((seconds(&restart.after(past(Outcome::Failed, 1, 0), 1.0)) - 11.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn no_luck_makes_a_delay_longer_than_its_bound() {
+        let long = restart(|r| r.policy.delay = Some(Duration::from_secs(90)));
+        for (restart, bound) in [(restart(|_| {}), 60.0), (long, 90.0)] {
+            let at = |luck| seconds(&restart.after(past(Outcome::Failed, 1, 20), luck));
+            assert!((at(0.0) - 0.9 * bound).abs() < 1e-6 && (at(1.0) - bound).abs() < 1e-6, "{bound}");
+            assert!(at(0.3) < at(0.6) && at(0.999) <= bound, "{bound}");
+        }
     }
 
     #[test]

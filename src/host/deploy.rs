@@ -30,7 +30,7 @@ use crate::{
         file::{self, Access, Durability, exchange, modes},
         scan::{self, Scan, ScanTime, hash::Seen, programs::Programs},
     },
-    store::unzip::{self, ZipBounds},
+    store::unzip::{self, NAME_BYTES_MAX, ZipBounds},
 };
 
 /// Time for the end of what a deleted job ran, beyond its grace.
@@ -64,6 +64,7 @@ impl HostHandle {
         let interpreters = Interpreters::with(&self.config().interpreters);
         let (job, now) = (id.clone(), self.now());
         let (jobs, layout) = (self.config().jobs.clone(), self.layout().clone());
+        let place = self.turns().place().await;
         blocking(move || {
             beside::sweep(&jobs, &layout, folder.file_name().and_then(|name| name.to_str()), When::Later);
             let stage = beside(&folder, Role::New, layout.instance());
@@ -75,6 +76,7 @@ impl HostHandle {
             put.map(|_| ())
         })
         .await?;
+        drop(place);
         self.refresh(Some(id.clone())).await?;
         Ok(id)
     }
@@ -119,7 +121,7 @@ impl HostHandle {
         removed
     }
 
-    /// Writes a job's `settings.job` as a whole.
+    /// Writes a job's `settings.job` as a whole, as it was sent.
     ///
     /// # Errors
     /// When there is no such job, a value is wrong, or the disk does not take it.
@@ -134,14 +136,15 @@ impl HostHandle {
 
     async fn set(&self, job: &JobId, sent: &str) -> Result<(), CommandError> {
         let view = self.view().job(job).ok_or_else(|| CommandError::NoJob(job.clone()))?;
-        let settings: Map<String, Value> = serde_json::from_str(sent)
+        serde_json::from_str::<Map<String, Value>>(sent)
             .map_err(|error| CommandError::Invalid(format!("settings must be one JSON object: {error}")))?;
         // Read as they were sent, so that a place in them is one that the sender finds.
         if let Some(problem) = settings::read(sent, job.kind).problems.into_iter().find(|problem| problem.fatal) {
             let problem = Problem { file: Some("settings.job".to_owned()), ..problem };
             return Err(CommandError::Invalid(format!("the settings were not changed: {problem}")));
         }
-        let text = serde_json::to_string_pretty(&Value::Object(settings)).expect("JSON is JSON");
+        // Stored as they were sent, too: a number may have more digits than any reader here holds.
+        let text = sent.to_owned();
         let path = view.found.root.join(&view.found.dir).join("settings.job");
         blocking(move || {
             let written = file::write_whole(&path, text.as_bytes(), Durability::Synced, Access::Usual);
@@ -197,6 +200,11 @@ fn lay_out(stage: &Path, upload: &Upload) -> Result<(), CommandError> {
             let text = error.to_string();
             if error.is_the_zips_fault() { CommandError::Invalid(text) } else { CommandError::Failed(text) }
         }),
+        Upload::File { name, .. } if name.len() > NAME_BYTES_MAX => {
+            let begin: String = name.chars().take(60).collect();
+            let text = format!("the file name `{begin}…` is too long: {NAME_BYTES_MAX} bytes are allowed");
+            Err(CommandError::Invalid(text))
+        }
         Upload::File { name, path } => {
             let place = stage.join(name);
             // A script that was sent alone has no mode of its own: it may be run.

@@ -7,6 +7,7 @@ mod app_settings;
 mod change;
 pub mod check;
 pub mod deployments;
+mod elsewhere;
 pub mod files;
 mod health;
 mod history;
@@ -400,8 +401,11 @@ impl HostHandle {
     /// Runs a triggered job.
     ///
     /// # Errors
-    /// When there is no such job, it has a defect, or its overlap policy refuses.
+    /// When there is no such job, it has a defect, its overlap policy refuses, or no process can be given the arguments.
     pub async fn run(&self, job: JobId, arguments: Option<String>, who: String) -> Result<Ticket, CommandError> {
+        if arguments.as_ref().is_some_and(|text| text.contains('\0')) {
+            return Err(CommandError::Invalid("the arguments of a run must not hold a NUL character".to_owned()));
+        }
         self.ask(|reply| Command::Run { job, arguments, who, reply }).await
     }
 

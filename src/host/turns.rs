@@ -8,14 +8,18 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedMutexGuard, Semaphore, SemaphorePermit};
 
 use crate::model::id::JobKind;
 
+/// Uploads that are laid out at once; further ones wait. Each may fill the disk's cache and one processor.
+const LAID_OUT_MAX: usize = 2;
+
 /// The turns of all jobs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Turns {
     jobs: Mutex<BTreeMap<Key, Arc<Lock>>>,
+    places: Semaphore,
 }
 
 type Key = (JobKind, String);
@@ -29,7 +33,18 @@ pub struct Turn<'a> {
     held: Option<OwnedMutexGuard<()>>,
 }
 
+impl Default for Turns {
+    fn default() -> Self {
+        Self { jobs: Mutex::default(), places: Semaphore::new(LAID_OUT_MAX) }
+    }
+}
+
 impl Turns {
+    /// Waits for one of the few places where an upload is laid out, of whatever job.
+    pub async fn place(&self) -> SemaphorePermit<'_> {
+        self.places.acquire().await.expect("it is never closed")
+    }
+
     /// Waits for the turn of a job.
     pub async fn take(&self, kind: JobKind, name: &str) -> Turn<'_> {
         let key = (kind, name.to_lowercase());
@@ -74,6 +89,17 @@ mod tests {
         drop(first);
         drop(second.await);
         assert_eq!(turns.jobs().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn few_uploads_are_laid_out_at_once() {
+        let turns = Turns::default();
+        let first = turns.place().await;
+        let _second = turns.place().await;
+        let mut third = pin!(turns.place());
+        assert!(poll_immediate(third.as_mut()).await.is_none());
+        drop(first);
+        drop(third.await);
     }
 
     #[tokio::test]

@@ -17,6 +17,9 @@ pub enum NameError {
         "`{0}` is not a job name: it must be one folder name, without `/`, `\\`, control characters, `.` or `..` alone"
     )]
     Job(String),
+    /// Longer than the name of a folder may be.
+    #[error("a job name of {0} bytes is too long: {JOB_NAME_BYTES_MAX} are allowed")]
+    JobTooLong(usize),
     /// Neither `continuous` nor `triggered`.
     #[error("`{0}` is not a kind of job: use `continuous` or `triggered`")]
     Kind(String),
@@ -36,8 +39,10 @@ impl JobName {
     /// # Errors
     /// When the text could lead out of the jobs folder or holds control characters.
     pub fn parse(text: &str) -> Result<Self, NameError> {
+        if text.len() > JOB_NAME_BYTES_MAX {
+            return Err(NameError::JobTooLong(text.len()));
+        }
         let bad = text.is_empty()
-            || text.len() > JOB_NAME_BYTES_MAX
             || text == "."
             || text == ".."
             || text.chars().any(|c| c == '/' || c == '\\' || c.is_control());

@@ -1,14 +1,15 @@
 //! Takes a zip file apart into a folder, as one who trusts nothing in it.
 //!
 //! No entry may leave the folder, stand for two things, or be anything but a file, a folder or a link to something
-//! inside. Sizes are counted while bytes are written, whatever the zip says of them. Links are made last, so that nothing
+//! inside. Sizes are counted while bytes are written, whatever the zip says of them; one that says too much is not begun
+//! with. Links are made last, so that nothing
 //! is ever written through one. The folder must be fresh and is left half filled when this fails: whoever called makes
 //! use of it only after success, and removes it otherwise.
 
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io::{self, BufReader, Read, Write},
+    io::{self, BufReader, Read, Seek, Write},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -19,6 +20,18 @@ use crate::os::file::modes;
 
 /// Bytes that any zip may grow to, however small it is.
 const RATIO_FREE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Longest name of a file or folder, in bytes; disks take no longer one.
+pub const NAME_BYTES_MAX: usize = 255;
+
+/// Longest path of an entry in bytes, so that it can be opened wherever the folder lies.
+const PATH_BYTES_MAX: usize = 2048;
+
+/// Most parts of an entry's path.
+const PARTS_MAX: usize = 128;
+
+/// Characters of a name that an error shows.
+const SHOWN_CHARS_MAX: usize = 100;
 
 /// Longest target of a link in bytes.
 const LINK_BYTES_MAX: u64 = 4096;
@@ -84,7 +97,13 @@ pub enum UnzipError {
 impl UnzipError {
     /// Tells whether the zip is to blame, not this machine.
     pub fn is_the_zips_fault(&self) -> bool {
-        !matches!(self, Self::Disk { .. })
+        match self {
+            // A disk may take shorter names only than most.
+            Self::Disk { source, .. } => source.kind() == io::ErrorKind::InvalidFilename,
+            Self::NotZip(_) | Self::Entry { .. } | Self::Duplicates | Self::TooMany { .. } | Self::TooLarge { .. } => {
+                true
+            }
+        }
     }
 }
 
@@ -105,6 +124,10 @@ pub fn unzip(file: &Path, into: &Path, bounds: &ZipBounds) -> Result<(), UnzipEr
     }
     let grown = bytes_packed.saturating_mul(bounds.ratio_max).max(RATIO_FREE_BYTES);
     let bytes_max = bounds.bytes_max.min(grown);
+    // What it says of itself is not believed, but a zip that says it is too large is not begun with.
+    if declared(&archive)? > bytes_max {
+        return Err(UnzipError::TooLarge { bytes_max });
+    }
     let mut unpacking = Unpacking { into, bytes_max, bytes: 0, taken: BTreeMap::new(), links: Vec::new() };
     for index in 0..archive.len() {
         let entry = archive.by_index_data(index).map_err(UnzipError::NotZip)?;
@@ -116,6 +139,16 @@ pub fn unzip(file: &Path, into: &Path, bounds: &ZipBounds) -> Result<(), UnzipEr
         unpacking.take(&name, entry)?;
     }
     unpacking.link()
+}
+
+/// Adds up the sizes that the zip's directory tells.
+fn declared<R: Read + Seek>(archive: &ZipArchive<R>) -> Result<u64, UnzipError> {
+    let mut bytes = 0_u64;
+    for index in 0..archive.len() {
+        let entry = archive.by_index_data(index).map_err(UnzipError::NotZip)?;
+        bytes = bytes.saturating_add(entry.size());
+    }
+    Ok(bytes)
 }
 
 /// What a path in the folder stands for.
@@ -207,6 +240,7 @@ impl Unpacking<'_> {
         for (name, path, target) in &self.links {
             let leads_to = self.into.join(path).canonicalize();
             if Path::new(target).is_absolute() || !leads_to.is_ok_and(|place| place.starts_with(&inside)) {
+                let target = shortened(target);
                 return Err(bad(name, &format!("is a link to `{target}`, which is not in the zip file")));
             }
         }
@@ -230,7 +264,16 @@ fn relative(name: &str) -> Result<PathBuf, &'static str> {
         if at == 0 && matches!(part.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic()) {
             return Err("names a drive");
         }
+        if part.len() > NAME_BYTES_MAX {
+            return Err("has a name that is too long: 255 bytes are allowed");
+        }
+        if at == PARTS_MAX {
+            return Err("lies too deep: 128 folders and names are allowed");
+        }
         path.push(part);
+    }
+    if path.as_os_str().len() > PATH_BYTES_MAX {
+        return Err("has a path that is too long: 2048 bytes are allowed");
     }
     Ok(path)
 }
@@ -281,7 +324,16 @@ fn make_folder(place: &Path) -> io::Result<()> {
 }
 
 fn bad(entry: &str, why: &str) -> UnzipError {
-    UnzipError::Entry { entry: entry.escape_debug().collect(), why: why.to_owned() }
+    UnzipError::Entry { entry: shortened(entry), why: why.to_owned() }
+}
+
+/// Returns the beginning of a text that others wrote, as an error shows it.
+fn shortened(text: &str) -> String {
+    let mut shown: String = text.chars().take(SHOWN_CHARS_MAX).flat_map(char::escape_debug).collect();
+    if text.chars().nth(SHOWN_CHARS_MAX).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ mod promises;
 mod put;
 mod schedules;
 mod settings;
+mod shown;
 mod stream;
 mod strict;
 mod tls;

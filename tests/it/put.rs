@@ -117,3 +117,61 @@ fn puts_of_one_job_at_once_are_one_after_the_other() {
     assert_eq!(host.get("/api/triggeredwebjobs").json().as_array().map(Vec::len), Some(1));
     assert_eq!(hidden(&root), Vec::<String>::new());
 }
+
+#[test]
+fn names_that_no_disk_takes_are_the_senders_fault() {
+    let root = Root::new();
+    let host = root.host();
+    let (long, deep, broad) = ("n".repeat(300), "d/".repeat(5000), format!("{}/", "w".repeat(200)).repeat(30));
+    for entry in [long.clone(), format!("{deep}x"), format!("{broad}x"), format!("a/{long}/x")] {
+        let answer = put_zip(&host, "triggered/names", &zip(&[("run.sh", FINE), (&entry, b"x")]));
+        assert_eq!(answer.status, 400, "{}", answer.text());
+        assert!(answer.text().contains("too long") || answer.text().contains("too deep"), "{}", answer.text());
+        assert!(answer.text().len() < 400, "{}", answer.text());
+    }
+    let named = format!("attachment; filename={long}.sh");
+    let answer = host.send("PUT", "/api/triggeredwebjobs/names", &[("Content-Disposition", &named)], FINE);
+    assert_eq!(answer.status, 400, "{}", answer.text());
+    assert!(answer.text().contains("too long") && answer.text().len() < 400, "{}", answer.text());
+    // The longest name that a folder may have, and one that is longer.
+    let longest = "ä".repeat(127);
+    let path = |name: &str| format!("triggered/{}", crate::ask::encode(name));
+    let answer = put_zip(&host, &path(&longest), &zip(&[("run.sh", FINE)]));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(put_zip(&host, &path(&format!("{longest}xx")), &zip(&[("run.sh", FINE)])).status, 400);
+    let answer = host.send("DELETE", &format!("/api/triggeredwebjobs/{}", crate::ask::encode(&longest)), &[], b"");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!((host.get("/api/webjobs").text().as_str(), hidden(&root)), ("[]", Vec::new()));
+}
+
+#[test]
+fn settings_are_stored_as_they_were_sent() {
+    let root = Root::new();
+    root.job("triggered/nightly", &[("run.sh", "#!/bin/sh\n")]);
+    let host = root.host();
+    let sent = "{ \"mine\": 12345678901234567890123,\r\n\t\"half\": 1.50, \"timeout\": 5e1 }";
+    let answer = host.send("PUT", "/api/triggeredwebjobs/nightly/settings", &[], sent.as_bytes());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(root.read("jobs/triggered/nightly/settings.job"), sent);
+}
+
+#[test]
+fn what_no_process_can_be_given_is_refused_at_the_door() {
+    let root = Root::new();
+    root.job("triggered/args", &[("run.sh", "#!/bin/sh\n")]);
+    let host = root.host();
+    let answer = host.post("/api/triggeredwebjobs/args/run?arguments=a%00b");
+    assert_eq!(answer.status, 400, "{}", answer.text());
+    assert_eq!(answer.text(), "the arguments of a run must not hold a NUL character");
+    assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"));
+    let runs = "/api/v1/jobs/triggered/args/runs";
+    let answer = host.send("POST", runs, &[], br#"{"args": ["a\u0000b"]}"#);
+    assert_eq!((answer.status, &answer.json()["type"]), (400, &"invalid".into()), "{}", answer.text());
+    let settings = "/api/triggeredwebjobs/args/settings";
+    for sent in [r#"{"env": {"A": "a\u0000b"}}"#, r#"{"env": {"A\u0000": "a"}}"#, r#"{"args": ["a\u0000b"]}"#] {
+        let answer = host.send("PUT", settings, &[], sent.as_bytes());
+        assert_eq!(answer.status, 400, "{sent}: {}", answer.text());
+        assert!(answer.text().contains("NUL"), "{sent}: {}", answer.text());
+    }
+    assert_eq!(host.runs("triggered/args"), Vec::<serde_json::Value>::new());
+}

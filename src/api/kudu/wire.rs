@@ -67,7 +67,7 @@ struct KuduCommon {
 }
 
 /// A run of a triggered job.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct KuduRun {
     id: RunId,
     name: RunId,
@@ -87,6 +87,17 @@ pub struct KuduRun {
 pub struct KuduHistory {
     /// The newest first.
     pub runs: Vec<KuduRun>,
+}
+
+impl KuduHistory {
+    /// Returns what changes only when something happens: how long a run takes up to now does not count.
+    pub fn lasting(&self) -> Self {
+        let lasting = |run: &KuduRun| match run.end_time.as_str() {
+            text::NO_DATE => KuduRun { duration: None, ..run.clone() },
+            _ => run.clone(),
+        };
+        Self { runs: self.runs.iter().map(lasting).collect() }
+    }
 }
 
 /// What an answer needs beside the job: where links lead, who answers, when.
@@ -143,7 +154,7 @@ impl Frame {
         let found = &view.found;
         KuduCommon {
             name: found.id.name.to_string(),
-            run_command: found.job.as_ref().map(|job| job.script.run_command.clone()),
+            run_command: view.job.as_ref().map(|job| job.script.run_command.clone()),
             url: self.links.job(&found.id),
             extra_info_url: self.links.page(&found.id),
             kind: found.id.kind,

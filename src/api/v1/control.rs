@@ -5,7 +5,7 @@ use axum::{
     http::StatusCode,
 };
 
-use super::{Answer, Api, JobPath, Json, Problem, Who, answer, find, show, view};
+use super::{Answer, Api, JobPath, Json, Problem, Who, answer, find, show_one};
 use crate::{
     api::wire::{JobWire, PauseRequest, params::JobParams},
     model::wish::Wish,
@@ -23,7 +23,7 @@ const REASON_CHARS_MAX: usize = 500;
 pub async fn start(State(api): State<Api>, Path(path): Path<JobPath>, Who(who): Who) -> Answer {
     let job = find(&api, &path)?;
     api.handle.start(job, who).await?;
-    accepted(&api, &path)
+    accepted(&api, &path).await
 }
 
 /// Lets a job not run
@@ -34,7 +34,7 @@ pub async fn start(State(api): State<Api>, Path(path): Path<JobPath>, Who(who): 
 pub async fn stop(State(api): State<Api>, Path(path): Path<JobPath>, Who(who): Who) -> Answer {
     let job = find(&api, &path)?;
     api.handle.stop(job, who).await?;
-    accepted(&api, &path)
+    accepted(&api, &path).await
 }
 
 /// Stops a continuous job and starts it again
@@ -43,7 +43,7 @@ pub async fn stop(State(api): State<Api>, Path(path): Path<JobPath>, Who(who): W
 pub async fn restart(State(api): State<Api>, Path(path): Path<JobPath>, Who(who): Who) -> Answer {
     let job = find(&api, &path)?;
     api.handle.restart(job, who).await?;
-    accepted(&api, &path)
+    accepted(&api, &path).await
 }
 
 /// Lets a job run, whatever its settings say
@@ -112,7 +112,7 @@ pub async fn resume_all(State(api): State<Api>, Who(who): Who) -> Answer {
 
 async fn wish(api: &Api, path: &JobPath, wish: Wish, who: String) -> Answer {
     api.handle.wish(Some(find(api, path)?), wish, who).await?;
-    accepted(api, path)
+    accepted(api, path).await
 }
 
 fn pause_of(request: PauseRequest) -> Result<Wish, Problem> {
@@ -125,6 +125,6 @@ fn pause_of(request: PauseRequest) -> Result<Wish, Problem> {
 }
 
 /// The job as it is once it has heard of the wish.
-fn accepted(api: &Api, path: &JobPath) -> Answer {
-    Ok(answer::json(StatusCode::ACCEPTED, &show::job(&*view(api, path)?, api.handle.now())))
+async fn accepted(api: &Api, path: &JobPath) -> Answer {
+    Ok(answer::json(StatusCode::ACCEPTED, &show_one(api, path).await?))
 }

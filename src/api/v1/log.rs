@@ -206,9 +206,12 @@ impl LogStream {
         let run = match self.subject {
             Subject::Job => None,
             Subject::Run(run) => Some(run),
-            Subject::Newest(first) => match first.or_else(|| self.newest()) {
+            Subject::Newest(first) => match first {
                 Some(run) => Some(run),
-                None => return Ok(()),
+                None => match self.newest().await {
+                    Some(run) => Some(run),
+                    None => return Ok(()),
+                },
             },
         };
         let record = match run {
@@ -233,8 +236,11 @@ impl LogStream {
         Ok(())
     }
 
-    fn newest(&self) -> Option<RunId> {
-        self.api.handle.view().job(&self.job)?.latest.as_ref().map(|run| run.id)
+    async fn newest(&self) -> Option<RunId> {
+        let (handle, job) = (self.api.handle.clone(), self.api.handle.view().job(&self.job)?);
+        // Who follows is told of this host's runs alone.
+        let job = if self.follows { job } else { blocking(move || handle.shown_one(job)).await };
+        job.latest.as_ref().map(|run| run.id)
     }
 
     fn place(&self, run: Option<RunId>, span: Option<&LogSpan>, live: Option<&LiveLog>) -> (PathBuf, LogName) {
@@ -253,7 +259,7 @@ impl LogStream {
 
     /// Returns the run that comes after the one that is read.
     async fn following(&self) -> Option<RunId> {
-        let newest = self.newest()?;
+        let newest = self.newest().await?;
         let Some(read) = self.run() else { return Some(newest) };
         if newest <= read {
             return None;

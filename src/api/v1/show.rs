@@ -20,7 +20,7 @@ use crate::{
 /// Shows a job at the moment `now`.
 pub fn job(view: &JobView, now: Wall) -> JobWire {
     let found = &view.found;
-    let settings = found.job.as_ref().map(|job| &job.settings);
+    let settings = view.job.as_ref().map(|job| &job.settings);
     let schedules = settings.map(|settings| settings.schedules.iter().map(|one| one.expression.clone()).collect());
     let mut problems = found.problems.clone();
     problems.sort_by_key(|problem| !problem.fatal);
@@ -30,7 +30,7 @@ pub fn job(view: &JobView, now: Wall) -> JobWire {
         state: view.status.state,
         status: view.status.clone(),
         description: settings.and_then(|settings| settings.description.clone()),
-        run_command: found.job.as_ref().map(|job| job.script.run_command.clone()),
+        run_command: view.job.as_ref().map(|job| job.script.run_command.clone()),
         problems,
         copies: view.copies.iter().map(copy).collect(),
         active: view.active.iter().map(|one| run(one, now)).collect(),

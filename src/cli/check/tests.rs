@@ -114,6 +114,13 @@ fn a_wrong_configuration_is_told_beside_the_jobs() {
 fn a_folder_of_jobs_is_checked_and_what_is_not_there_is_a_usage_error() {
     let root = root();
     assert!(run(root.path(), "jobs", "").contains("4 jobs: 1 continuous, 3 triggered"));
+    assert!(
+        run(root.path(), "jobs/triggered", "").contains("3 jobs: 3 triggered, 2 cannot run; 2 problems, 1 warning")
+    );
+    assert!(run(root.path(), "jobs/continuous/", "").contains("1 job: 1 continuous; no problems"));
+    // A job may be called as a kind is.
+    write(root.path(), "jobs/triggered/continuous/run.sh", "echo a\n");
+    assert!(run(root.path(), "jobs/triggered/continuous", "").contains("1 job: 1 triggered; no problems"));
     assert!(run(root.path(), "nowhere", "").starts_with("Usage: failed to read `nowhere`"));
 }
 

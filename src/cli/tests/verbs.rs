@@ -70,7 +70,11 @@ fn what_goes_wrong_has_its_exit_code_and_says_what_to_do() {
         ("restart nightly", 2, "job \"nightly\" is triggered; to run it again: webjobd run nightly"),
         ("stop nightly", 3, "job \"nightly\" is triggered, and no run of it is on its way"),
         ("stop nightly --run last", 3, "run 202611220230000001 of job \"nightly\" is not running: it failed 15 h ago"),
-        ("show nightly 202611220230000009", 4, "no such run"),
+        (
+            "show nightly 202611220230000009",
+            4,
+            "job \"nightly\" has no run 202611220230000009; `webjobd history nightly` lists those that are kept",
+        ),
         ("logs nightly --since soon", 2, "`soon` is not a time"),
         ("restart worker", 1, "answers 500"),
     ] {
@@ -116,7 +120,7 @@ fn a_run_that_did_not_succeed_never_ends_with_0() {
 #[test]
 fn a_stop_waits_until_nothing_runs() {
     let ended = play("stop worker", host());
-    assert_eq!(ended.out, "job \"worker\" is stopped; it stays so until `webjobd start`\n");
+    assert_eq!(ended.out, "job \"worker\" is stopped; it stays so until `webjobd start worker`\n");
     let ended = play("stop worker --detach", host());
     assert_eq!(ended.out, "job \"worker\" is being stopped\n");
     let ended = play("stop nightly --run 202611221755000000", host());
@@ -156,7 +160,7 @@ fn host() -> Script {
         ("POST /api/v1/jobs/triggered/nightly/runs", (202, running())),
         ("POST /api/v1/jobs/triggered/nightly/runs/202611221755000000/cancel", (202, json!({}))),
         ("POST /api/v1/jobs/triggered/both/runs", (409, running_already)),
-        ("POST /api/v1/jobs/continuous/worker/stop", (202, json!({}))),
+        ("POST /api/v1/jobs/continuous/worker/stop", (202, worker())),
         ("POST /api/v1/jobs/continuous/worker/restart", (500, json!({}))),
     ])
 }

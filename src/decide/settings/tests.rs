@@ -335,3 +335,19 @@ proptest! {
         prop_assert_eq!(Value::Object(read_for(Continuous, &text).raw), same);
     }
 }
+
+#[test]
+fn what_no_process_can_be_given_is_a_problem_wherever_it_stands() {
+    for text in [
+        r#"{"args": ["a", "b\u0000"]}"#,
+        r#"{"schedules": [{"schedule": "@daily", "args": ["\u0000"]}]}"#,
+        r#"{"command": ["a\u0000b"]}"#,
+        r#"{"command": "a\u0000b"}"#,
+        r#"{"env": {"A": "\u0000"}}"#,
+        r#"{"env": {"A\u0000": "a"}}"#,
+        r#"{"env_file": "a\u0000"}"#,
+    ] {
+        let told = lines(Triggered, text);
+        assert!(told.len() == 1 && told[0].contains(" bad ") && told[0].contains("NUL"), "{text}: {told:?}");
+    }
+}

@@ -5,6 +5,7 @@
 //! .{job}.old-{pid}-{n}-{instance}    the version before, while the new one takes its place
 //! .{job}.gone-{pid}-{n}-{instance}   deleted
 //! ```
+//! Of a name that leaves no room for the rest only the beginning stands there, with a mark.
 
 use std::{
     fs, io,
@@ -18,8 +19,14 @@ use crate::{
     host::instances,
     model::id::{Instance, JobKind},
     os::machine,
-    store::layout::Layout,
+    store::{layout::Layout, unzip::NAME_BYTES_MAX},
 };
+
+/// Bytes of the beginning of a name that is too long to stand there whole.
+const CUT_BYTES_MAX: usize = 64;
+
+/// Follows that beginning.
+const CUT: char = '…';
 
 /// What lies in a hidden folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +56,15 @@ pub fn beside(folder: &Path, role: Role, instance: &Instance) -> PathBuf {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    folder.with_file_name(format!(".{name}.{}-{}-{number}-{instance}", role.word(), machine::own_pid()))
+    let rest = format!("{}-{}-{number}-{instance}", role.word(), machine::own_pid());
+    let whole = format!(".{name}.{rest}");
+    folder.with_file_name(if whole.len() > NAME_BYTES_MAX { format!(".{}.{rest}", cut(&name)) } else { whole })
+}
+
+/// Returns the beginning of a job's name, marked as such.
+fn cut(name: &str) -> String {
+    let chars = name.char_indices().take_while(|(at, char)| at + char.len_utf8() <= CUT_BYTES_MAX);
+    chars.map(|(_, char)| char).chain([CUT]).collect()
 }
 
 /// When hidden folders are looked through.
@@ -110,6 +125,11 @@ impl Found {
 
 fn settle(path: &Path, found: &Found) {
     let place = path.with_file_name(&found.job);
+    if found.role == Role::Old && found.job.ends_with(CUT) {
+        // Whose it is nobody can tell, and it may be all that is left of it.
+        warn!(path = %path.display(), "a job's folder that a crash had taken from its place; move it back or remove it");
+        return;
+    }
     if found.role == Role::Old && place.symlink_metadata().is_err() {
         match fs::rename(path, &place) {
             Ok(()) => info!(path = %place.display(), "put a job's folder back that a crash had taken from its place"),
@@ -185,5 +205,22 @@ mod tests {
         let found = parse(&path).expect("it is one of ours");
         assert_eq!((found.job.as_str(), found.role, found.pid), ("my job.new", Role::Old, machine::own_pid()));
         assert_eq!(found.instance, Some(instance));
+    }
+
+    #[test]
+    fn a_long_name_is_cut_and_what_was_in_its_place_is_never_removed() {
+        let root = tempfile::tempdir().expect("a folder");
+        let jobs = root.path().join("jobs/triggered");
+        let instance = Instance::new("one-a");
+        let layout = Layout::new(root.path().join("data"), instance.clone());
+        let folder = jobs.join("ä".repeat(127));
+        let [old, new] = [Role::Old, Role::New].map(|role| beside(&folder, role, &instance));
+        for path in [&old, &new] {
+            fs::create_dir_all(path).expect("its name fits");
+            let found = parse(path).expect("it is one of ours");
+            assert_eq!(found.job, format!("{}…", "ä".repeat(32)));
+        }
+        sweep(&root.path().join("jobs"), &layout, None, When::Start);
+        assert_eq!((old.exists(), new.exists(), folder.exists()), (true, false, false));
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{COMING_MAX, Coming, CommandError, HostHandle, RunFilter};
+use jiff::SignedDuration;
+
+use super::{COMING_MAX, Coming, CommandError, HostHandle, RunFilter, elsewhere::Elsewhere};
 use crate::{
     decide::{
         ncrontab::Expression,
@@ -43,7 +45,7 @@ impl HostHandle {
             return Some((*latest).clone());
         }
         let (layout, job) = (self.layout().clone(), job.clone());
-        blocking(move || record::read(&layout, &job, run)).await.ok()?
+        blocking(move || Elsewhere::of(&layout).record(&job, run)).await.ok()?
     }
 
     /// Returns what became of a job's latest due times, newest first.
@@ -56,15 +58,17 @@ impl HostHandle {
         read.map_err(|error| CommandError::Failed(format!("the due times could not be read: {error}")))
     }
 
-    /// Returns a job's coming due times after `from`, or after now.
+    /// Returns a job's coming due times from the moment `from` on, or after now.
     ///
     /// # Errors
     /// When there is no such job.
     pub fn next(&self, job: &JobId, from: Option<Wall>, count: usize) -> Result<Vec<Coming>, CommandError> {
         let view = self.view().job(job).ok_or_else(|| CommandError::NoJob(job.clone()))?;
-        let Some(found) = &view.found.job else { return Ok(Vec::new()) };
-        let from = from.unwrap_or_else(|| self.now());
-        let mut coming = coming(&found.settings, &self.shared.settings.engine().zone, from, count.min(COMING_MAX));
+        let Some(job) = &view.job else { return Ok(Vec::new()) };
+        // What is due at the very moment counts. Before the first moment of the calendar nothing is due.
+        let just_before = |from: Wall| from.checked_sub(SignedDuration::from_nanos(1)).unwrap_or(from);
+        let after = from.map_or_else(|| self.now(), just_before);
+        let mut coming = coming(&job.settings, &self.shared.settings.engine().zone, after, count.min(COMING_MAX));
         if let Some(paused) = &view.paused {
             let rests = |one: &&mut Coming| paused.until.is_none_or(|until| one.due < until);
             let why = pause::why(&paused.pause, paused.all);
@@ -112,7 +116,8 @@ fn history(
     ids.dedup();
     // An id tells when its run began, so that no record older than asked for is read.
     let ids = ids.into_iter().take_while(|id| filter.since.is_none_or(|since| id.began() >= since));
-    let records = ids.filter_map(|id| active.get(&id).cloned().or_else(|| record::read(layout, job, id)));
+    let elsewhere = Elsewhere::of(layout);
+    let records = ids.filter_map(|id| active.get(&id).cloned().or_else(|| elsewhere.record(job, id)));
     let wanted = records.filter(|record| !filter.failed || is_failed(record.phase));
     Ok(wanted.take(filter.limit.unwrap_or(usize::MAX)).collect())
 }
@@ -127,11 +132,11 @@ fn is_failed(phase: RunPhase) -> bool {
     }
 }
 
-/// Lists what settings make due after `from`.
-pub fn coming(settings: &Settings, zone: &Zone, from: Wall, count: usize) -> Vec<Coming> {
+/// Lists what settings make due after a moment.
+pub fn coming(settings: &Settings, zone: &Zone, after: Wall, count: usize) -> Vec<Coming> {
     let mut all: Vec<Coming> =
-        settings.schedules.iter().flat_map(|setting| of_schedule(setting, zone, from, count)).collect();
-    if let Some(due) = settings.run_at.filter(|due| *due > from) {
+        settings.schedules.iter().flat_map(|setting| of_schedule(setting, zone, after, count)).collect();
+    if let Some(due) = settings.run_at.filter(|due| *due > after) {
         let local = due.to_zoned(zone.tz().clone()).to_string();
         all.push(Coming { due, local, expression: "run_at".to_owned(), label: None, mark: None });
     }
@@ -140,7 +145,7 @@ pub fn coming(settings: &Settings, zone: &Zone, from: Wall, count: usize) -> Vec
     all
 }
 
-fn of_schedule(setting: &ScheduleSetting, zone: &Zone, from: Wall, count: usize) -> Vec<Coming> {
+fn of_schedule(setting: &ScheduleSetting, zone: &Zone, after: Wall, count: usize) -> Vec<Coming> {
     let zone = match &setting.time_zone {
         Some(name) => Zone::parse(name).ok(),
         None => Some(zone.clone()),
@@ -148,7 +153,7 @@ fn of_schedule(setting: &ScheduleSetting, zone: &Zone, from: Wall, count: usize)
     // The texts were checked when the settings were read.
     let (Some(zone), Ok(expression)) = (zone, Expression::parse(&setting.expression)) else { return Vec::new() };
     let schedule = Schedule::new(expression, zone.clone());
-    let occurrences = schedule.upcoming(from, count).into_iter();
+    let occurrences = schedule.upcoming(after, count).into_iter();
     occurrences
         .map(|occurrence| Coming {
             due: occurrence.at,

@@ -92,6 +92,25 @@ fn no_entry_leaves_the_folder() {
 }
 
 #[test]
+fn names_that_no_disk_takes_are_refused_in_few_words() {
+    let broad = format!("{}/", "w".repeat(200)).repeat(11);
+    for (name, why) in [
+        ("n".repeat(256), "name that is too long"),
+        (format!("a/{}/b", "ä".repeat(128)), "name that is too long"),
+        (format!("{broad}x"), "path that is too long"),
+        (format!("{}x", "d/".repeat(128)), "too deep"),
+    ] {
+        let error = refusal(&|zip| add(zip, &name, plain(), b"x"));
+        assert!(error.contains(why) && error.contains('…') && error.len() < 400, "{error}");
+    }
+    let (_dir, done) = check(&|zip| {
+        add(zip, &"n".repeat(255), plain(), b"x");
+        add(zip, &format!("{}x", "d/".repeat(127)), plain(), b"x");
+    });
+    done.expect("these are taken");
+}
+
+#[test]
 fn no_path_stands_for_two_things() {
     for names in [["a", "./a"], ["a/b", "a\\b"], ["a", "a/b"], ["a/b", "a"], ["a/b/c", "a/b"]] {
         let error = refusal(&|zip| names.into_iter().for_each(|name| add(zip, name, plain(), b"x")));
@@ -151,6 +170,16 @@ fn sizes_are_bounded_whatever_the_zip_says() {
     let five: Vec<u8> = zeroes.repeat(5);
     let error = refusal(&|zip| (0..7).for_each(|n| add(zip, &format!("{n}"), stored, &five)));
     assert!(error.contains("larger than 33554432 bytes"), "{error}");
+}
+
+#[test]
+fn a_zip_that_says_it_is_too_large_is_not_begun_with() {
+    let (dir, done) = check(&|zip| {
+        add(zip, "run.sh", plain(), b"#!/bin/sh\n");
+        add(zip, "bomb", plain(), &vec![0; 17 * 1024 * 1024]);
+    });
+    assert!(matches!(done, Err(UnzipError::TooLarge { bytes_max: 16_777_216 })), "{done:?}");
+    assert_eq!(fs::read_dir(dir.path().join("into")).expect("a folder").count(), 0);
 }
 
 #[test]

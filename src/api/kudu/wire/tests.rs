@@ -123,7 +123,7 @@ fn a_problem_is_shown_as_the_jobs_error() {
         problems: vec![problem("no script", true), problem("odd", false)],
         ..Found::clone(&job.found)
     };
-    job.found = found.into();
+    (job.found, job.job) = (found.into(), None);
     let shown =
         text(&frame().job(&job, JobFiles { uses_sdk: true, has_scheduler_log: true, ..JobFiles::default() }, &[]));
     for part in [
