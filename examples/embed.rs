@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let flags =
         Flags { working_directory: root.path().to_owned(), temp: Some(root.path().join("temp")), ..Flags::default() };
     let (config, _warnings) = config::resolve(None, &BTreeMap::new(), &flags, "embedded")?;
-    let mut host = Host::start(config, Zone::utc()).await?;
+    let host = Host::start(config, Zone::utc()).await?;
     println!("{}", host.ready().await);
     let handle = host.handle();
     let hello = handle.find(JobKind::Triggered, "hello").ok_or("the job was not found")?;

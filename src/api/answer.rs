@@ -4,13 +4,16 @@ use axum::{
     Extension,
     body::Body,
     extract::Request,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
 
-use super::path::Sent;
+use super::{
+    path::Sent,
+    problem::{Problem, assure::is_ours},
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-request-id");
 const ARR_LOG_ID: HeaderName = HeaderName::from_static("x-arr-log-id");
@@ -25,9 +28,23 @@ pub async fn dress(request: Request, next: Next) -> Response {
     response
 }
 
-/// Answers for what is no route, and for methods that a route has not.
-pub async fn no_route(sent: Option<Extension<Sent>>) -> Response {
-    no_route_to(sent.as_deref())
+/// Answers for what is no route. Below `/api/v1` it is a problem, elsewhere Kudu's text.
+pub async fn no_route(uri: Uri, sent: Option<Extension<Sent>>) -> Response {
+    if !is_ours(uri.path()) {
+        return no_route_to(sent.as_deref());
+    }
+    let detail = format!("there is nothing at `{}`; GET /api/v1/openapi.json describes every route", uri.path());
+    Problem::new(StatusCode::NOT_FOUND, "no_such_route", detail).into_response()
+}
+
+/// Answers for methods that a route has not: below `/api/v1` as HTTP has it, elsewhere as Kudu does, which knows a route
+/// by its method too.
+pub async fn no_method(method: Method, uri: Uri, sent: Option<Extension<Sent>>) -> Response {
+    if !is_ours(uri.path()) {
+        return no_route_to(sent.as_deref());
+    }
+    let detail = format!("`{}` has no method {method}; the header `Allow` lists those that it has", uri.path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", detail).into_response()
 }
 
 /// The same, for a handler that finds out that it is none.

@@ -2,6 +2,9 @@
 //! listed with it, a missing job has no settings, a delete that failed says so, a broken zip is the client's fault.
 
 mod files;
+mod passthrough;
+mod processes;
+mod swagger;
 pub mod text;
 mod upload;
 mod wire;
@@ -9,24 +12,25 @@ mod wire;
 use std::{convert::Infallible, sync::Arc};
 
 use axum::{
-    Router,
-    body::{Body, Bytes},
-    extract::{FromRequestParts, Path, RawQuery, State},
+    Extension, Router,
+    body::{self, Body, Bytes},
+    extract::{FromRequestParts, Path, RawQuery, Request, State},
     http::{HeaderMap, StatusCode, request::Parts},
     response::Response,
-    routing::{get, post},
+    routing::{MethodFilter, get, on, post},
 };
 
+pub use self::wire::Frame;
 use self::{
     files::JobFiles,
-    wire::{Frame, KuduHistory, KuduJob},
+    wire::{KuduHistory, KuduJob},
 };
 use super::{
-    Api, UPLOAD_BYTES_MAX, answer, blocking, etag,
+    Api, BODY_BYTES_MAX, UPLOAD_BYTES_MAX, answer, arm, blocking, etag,
     job_path::{JobPath, KindPath, Who},
     links::Links,
     query::Params,
-    uploads::{self, UploadError},
+    uploads,
 };
 use crate::{
     host::{
@@ -36,9 +40,25 @@ use crate::{
     model::id::{Instance, JobId, JobKind, JobName, RunId},
 };
 
+/// The methods that a job is asked with (spec/kudu-webjobs 8.2).
+const PASSED: MethodFilter = MethodFilter::GET
+    .or(MethodFilter::HEAD)
+    .or(MethodFilter::PUT)
+    .or(MethodFilter::POST)
+    .or(MethodFilter::DELETE)
+    .or(MethodFilter::PATCH);
+
 /// Returns the routes, in the one spelling that `path` brings them to.
 pub fn routes() -> Router<Api> {
+    let passthrough = on(PASSED, passthrough::pass);
     Router::new()
+        .route("/api/jobs/continuous/{name}/passthrough", passthrough.clone())
+        .route("/api/jobs/continuous/{name}/passthrough/", passthrough.clone())
+        .route("/api/jobs/continuous/{name}/passthrough/{*path}", passthrough)
+        .route("/api/swagger/triggered", get(swagger::document))
+        .route("/api/processes", get(processes::list))
+        .route("/api/processes/{id}", get(processes::one).delete(processes::kill))
+        .route("/api/processes/{id}/stop", post(processes::kill))
         .route("/api/jobs", get(list_all))
         .route("/api/jobs/{kind}", get(list_kind))
         .route("/api/jobs/{kind}/{name}", get(one).put(put).delete(delete))
@@ -81,9 +101,14 @@ async fn list(api: Api, frame: Frame, headers: &HeaderMap, jobs: Vec<Arc<JobView
 
 async fn one(State(api): State<Api>, _: KindPath, Path(path): Path<JobPath>, frame: Frame) -> Response {
     match path.view(&api) {
-        Some(job) => answer::json(StatusCode::OK, &show_one(api, frame, job).await),
+        Some(job) => answer_job(api, frame, job).await,
         None => answer::empty(StatusCode::NOT_FOUND),
     }
+}
+
+/// Answers with a job as Kudu shows it.
+pub async fn answer_job(api: Api, frame: Frame, job: Arc<JobView>) -> Response {
+    answer::json(StatusCode::OK, &show_one(api, frame, job).await)
 }
 
 async fn show_one(api: Api, frame: Frame, job: Arc<JobView>) -> KuduJob {
@@ -106,9 +131,13 @@ async fn put(
     KindPath(kind): KindPath,
     Path(path): Path<JobPath>,
     frame: Frame,
-    headers: HeaderMap,
-    body: Body,
+    arm: Option<Extension<arm::Scope>>,
+    request: Request,
 ) -> Response {
+    let (Parts { headers, .. }, body) = request.into_parts();
+    if arm.is_some() {
+        return put_resource(api, kind, &path, frame, body).await;
+    }
     let bad = |text: &str| answer::text(StatusCode::BAD_REQUEST, text);
     let Some(file_name) = upload::file_name(&headers) else { return bad("Missing Content-Disposition header.") };
     let name = match path.find_of(&api, kind) {
@@ -120,7 +149,7 @@ async fn put(
     };
     let uploaded = match uploads::receive(api.handle.layout(), body, UPLOAD_BYTES_MAX).await {
         Ok(uploaded) => uploaded,
-        Err(error) => return answer::text(upload_status(&error), error.to_string()),
+        Err(error) => return answer::text(uploads::status(&error), error.to_string()),
     };
     let file = uploaded.path().to_owned();
     let upload = match upload::is_zip(&headers) {
@@ -132,25 +161,42 @@ async fn put(
         Err(error) => return refuse_put(&error),
     };
     match api.handle.view().job(&job) {
-        Some(job) => answer::json(StatusCode::OK, &show_one(api, frame, job).await),
+        Some(job) => answer_job(api, frame, job).await,
         None => answer::text(StatusCode::INTERNAL_SERVER_ERROR, format!("job `{job}` went while it was read")),
     }
 }
 
-fn upload_status(error: &UploadError) -> StatusCode {
-    match error {
-        UploadError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-        UploadError::Cut(_) => StatusCode::BAD_REQUEST,
-        UploadError::Disk(_) => StatusCode::INTERNAL_SERVER_ERROR,
+/// What the management API puts are a job's settings alone: `{"properties":{"settings":{…}}}`.
+async fn put_resource(api: Api, kind: JobKind, path: &JobPath, frame: Frame, body: Body) -> Response {
+    let Some(job) = path.find_of(&api, kind) else { return answer::empty(StatusCode::NOT_FOUND) };
+    let Ok(bytes) = body::to_bytes(body, BODY_BYTES_MAX).await else {
+        return answer::message(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large, or did not arrive whole");
+    };
+    let sent = serde_json::from_slice::<serde_json::Value>(&bytes).ok();
+    let settings =
+        sent.as_ref().and_then(|sent| sent.pointer("/properties/settings")).filter(|value| value.is_object());
+    let Some(settings) = settings else {
+        let text =
+            "the body must be {\"properties\":{\"settings\":{…}}}; put a script or zip without x-ms-geo-location";
+        return answer::message(StatusCode::BAD_REQUEST, text);
+    };
+    if let Err(error) = api.handle.put_settings(&job, &settings.to_string()).await {
+        return refuse(&error);
+    }
+    match api.handle.view().job(&job) {
+        Some(job) => answer_job(api, frame, job).await,
+        None => answer::empty(StatusCode::NOT_FOUND),
     }
 }
 
 fn refuse_put(error: &CommandError) -> Response {
     let status = match error {
         CommandError::Invalid(_) | CommandError::Problem(..) => StatusCode::BAD_REQUEST,
-        CommandError::NoJob(_) | CommandError::NoRun(..) | CommandError::Refused(..) | CommandError::Barred(..) => {
-            StatusCode::CONFLICT
-        }
+        CommandError::NoJob(_)
+        | CommandError::NoRun(..)
+        | CommandError::Elsewhere(..)
+        | CommandError::Refused(..)
+        | CommandError::Barred(..) => StatusCode::CONFLICT,
         CommandError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         CommandError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
     };
@@ -255,7 +301,10 @@ fn done(result: Result<(), CommandError>) -> Response {
 fn refuse(error: &CommandError) -> Response {
     let status = match error {
         CommandError::NoJob(_) | CommandError::NoRun(..) => return answer::empty(StatusCode::NOT_FOUND),
-        CommandError::Problem(..) | CommandError::Refused(..) | CommandError::Barred(..) => StatusCode::CONFLICT,
+        CommandError::Elsewhere(..)
+        | CommandError::Problem(..)
+        | CommandError::Refused(..)
+        | CommandError::Barred(..) => StatusCode::CONFLICT,
         CommandError::Invalid(_) => StatusCode::BAD_REQUEST,
         CommandError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         CommandError::Stopping => StatusCode::SERVICE_UNAVAILABLE,

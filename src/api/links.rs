@@ -76,6 +76,16 @@ impl Links {
         format!("{}/api/v1/jobs/{}/{}/runs/{run}", self.base, job.kind, escape(job.name.as_str()))
     }
 
+    /// Links to a process.
+    pub fn process(&self, pid: u32) -> String {
+        format!("{}/api/processes/{pid}", self.base)
+    }
+
+    /// Links to a path of this host, with its query.
+    pub fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
     /// Links to a path below the files.
     pub fn file(&self, path: &str) -> String {
         let parts: Vec<String> = path.split('/').map(escape).collect();

@@ -11,14 +11,14 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::{Api, answer, problem::Problem};
+use super::{Api, answer, health, problem::Problem};
 use crate::store::credentials::Credentials;
 
 const MISSING: &str = "log in with the user and secret of data/webjobd/credentials; `webjobd credentials` shows how";
 
 /// Lets a request pass that brings the credentials, and answers all others with 401.
 pub async fn check(State(api): State<Api>, request: Request, next: Next) -> Response {
-    if admits(&api.credentials, request.headers()) {
+    if health::is_probe(request.uri().path()) || admits(&api.credentials, request.headers()) {
         return next.run(request).await;
     }
     let mut response = match request.uri().path().starts_with("/api/v1") {

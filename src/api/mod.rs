@@ -8,21 +8,29 @@
 //! anything about jobs, and no state of a job is read from disk. Nobody is served without credentials.
 
 mod answer;
+mod app_settings;
+mod arm;
+mod deployments;
+mod doc;
 mod etag;
+mod health;
 mod job_path;
 mod kudu;
 mod links;
 mod login;
+mod logstream;
 mod path;
 mod problem;
 mod query;
 #[cfg(test)]
 mod sample;
 mod server;
+mod site;
 mod uploads;
 mod v1;
 mod vfs;
 pub mod wire;
+mod zips;
 
 use std::{panic, sync::Arc, time::Duration};
 
@@ -96,13 +104,26 @@ pub fn service(api: Api) -> MapRequest<Router, fn(Request) -> Request> {
 }
 
 fn router(api: Api) -> Router {
-    let routes = Router::new().merge(kudu::routes()).merge(v1::routes()).merge(vfs::routes());
+    let routes = Router::new()
+        .merge(kudu::routes())
+        .merge(Router::from(v1::routes()))
+        .merge(vfs::routes())
+        .merge(zips::routes())
+        .merge(deployments::routes())
+        .merge(logstream::routes())
+        .merge(health::routes())
+        .merge(arm::routes())
+        .merge(app_settings::routes())
+        .merge(site::routes());
     routes
         .fallback(answer::no_route)
-        .method_not_allowed_fallback(answer::no_route)
+        .method_not_allowed_fallback(answer::no_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE_MAX))
+        .layer(middleware::from_fn_with_state(api.clone(), health::once_ready))
         .layer(middleware::from_fn_with_state(api.clone(), login::check))
+        .layer(middleware::from_fn(problem::assure::assure))
+        .layer(middleware::from_fn(arm::translate))
         .layer(middleware::from_fn(answer::dress))
         .with_state(api)
 }

@@ -1,4 +1,10 @@
 //! Errors of our own routes: `application/problem+json` (RFC 9457), with a stable word for programs.
+//!
+//! The words stand in one table, [`kinds::KINDS`], each with what to do. [`assure`] is the net below all routes of
+//! `/api/v1`: whatever answers with an error there, a library below us included, leaves as a problem.
+
+pub mod assure;
+pub mod kinds;
 
 use axum::{
     http::{StatusCode, header},
@@ -8,6 +14,9 @@ use axum::{
 use super::wire::ProblemWire;
 use crate::host::handle::CommandError;
 
+/// How answers with a problem are marked.
+pub const CONTENT_TYPE: &str = "application/problem+json";
+
 /// An answer that says what went wrong.
 #[derive(Debug)]
 pub struct Problem(Box<ProblemWire>);
@@ -16,15 +25,25 @@ pub struct Problem(Box<ProblemWire>);
 pub type Answer = Result<Response, Problem>;
 
 impl Problem {
-    /// Makes a problem: a status, the word for programs, what happened and what to do.
+    /// Makes a problem: a status, the word for programs, what happened and what to do. The word has a row in
+    /// [`kinds::KINDS`].
     pub fn new(status: StatusCode, kind: &str, detail: impl Into<String>) -> Self {
-        let title = status.canonical_reason().unwrap_or("Error").to_owned();
-        Self(Box::new(ProblemWire { kind: kind.to_owned(), title, status: status.as_u16(), detail: detail.into() }))
+        let row = kinds::of(kind).map(|row| row.title);
+        Self(Box::new(ProblemWire {
+            kind: kind.to_owned(),
+            title: row.or(status.canonical_reason()).unwrap_or("Error").to_owned(),
+            status: status.as_u16(),
+            detail: detail.into(),
+            instance: None,
+            line: None,
+            column: None,
+        }))
     }
 
-    /// There is no such job.
-    pub fn no_job(job: &str) -> Self {
-        let detail = format!("there is no job `{job}`; GET /api/v1/jobs lists all");
+    /// There is no such job; `meant` is one that there is, with nearly the same name.
+    pub fn no_job(job: &str, meant: Option<&str>) -> Self {
+        let hint = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+        let detail = format!("there is no job `{job}`{hint}; GET /api/v1/jobs lists all");
         Self::new(StatusCode::NOT_FOUND, "no_such_job", detail)
     }
 
@@ -43,14 +62,22 @@ impl Problem {
     pub fn failed(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", detail)
     }
+
+    /// Says where in the body it is, counted from 1.
+    #[must_use]
+    pub fn at(mut self, line: usize, column: usize) -> Self {
+        (self.0.line, self.0.column) = (u32::try_from(line).ok(), u32::try_from(column).ok());
+        self
+    }
 }
 
 impl From<CommandError> for Problem {
     fn from(error: CommandError) -> Self {
         let detail = error.to_string();
         match error {
-            CommandError::NoJob(job) => Self::no_job(&job.to_string()),
+            CommandError::NoJob(job) => Self::no_job(&job.to_string(), None),
             CommandError::NoRun(..) => Self::new(StatusCode::NOT_FOUND, "no_such_run", detail),
+            CommandError::Elsewhere(..) => Self::new(StatusCode::CONFLICT, "runs_elsewhere", detail),
             CommandError::Problem(..) => Self::new(StatusCode::CONFLICT, "job_problem", detail),
             CommandError::Refused(..) => Self::new(StatusCode::CONFLICT, "refused", detail),
             CommandError::Barred(..) => Self::new(StatusCode::CONFLICT, "barred", detail),
@@ -65,6 +92,9 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status).expect("it was made of a status");
         let body = serde_json::to_vec(&*self.0).expect("a problem holds nothing that JSON cannot");
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+        let mut response = (status, [(header::CONTENT_TYPE, CONTENT_TYPE)], body).into_response();
+        // So that whoever knows what was asked can still say so in it.
+        response.extensions_mut().insert(*self.0);
+        response
     }
 }

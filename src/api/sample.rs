@@ -1,6 +1,6 @@
 //! Jobs and runs for tests of answers.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use serde_json::{Map, Value};
 
@@ -47,15 +47,18 @@ pub fn view(kind: JobKind, name: &str, state: StateWord, settings: &str) -> JobV
         files: Manifest::new(),
         disable_marker: false,
     };
+    let job = Some(Arc::new(job));
     let found = Found {
         id: id(kind, name),
         root: PathBuf::from("/jobs"),
-        job: Some(job.into()),
+        dir: PathBuf::new(),
+        job: job.clone(),
         problems: Vec::new(),
         raw_settings,
     };
     JobView {
         found: found.into(),
+        job,
         status: Status { state, reason: None, since: wall("2015-10-20T03:00:00Z"), until: None },
         copies: Vec::new(),
         active: Vec::new(),
@@ -63,6 +66,7 @@ pub fn view(kind: JobKind, name: &str, state: StateWord, settings: &str) -> JobV
         next: None,
         restarts: 0,
         stopped_by: None,
+        paused: None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Requests to the whole service, with a host that answers from a script.
 
+mod health;
+mod log_sessions;
 mod streams;
 
 use std::{collections::BTreeMap, fs};
@@ -49,6 +51,13 @@ struct Got {
 
 impl Site {
     fn new() -> Self {
+        let site = Self::unready();
+        site.api.handle.view().publish_ready();
+        site
+    }
+
+    /// A host that has not read its folders yet.
+    fn unready() -> Self {
         let root = tempfile::tempdir().expect("a folder");
         let at = |name: &str| root.path().join(name);
         let config = Config {
@@ -125,9 +134,13 @@ async fn answer_commands(mut inbox: mpsc::Receiver<Command>) {
             }
             Command::Start { reply, .. }
             | Command::Stop { reply, .. }
+            | Command::Wish { reply, .. }
             | Command::Restart { reply, .. }
             | Command::Cancel { reply, .. }
+            | Command::LetGo { reply, .. }
             | Command::Forget { reply, .. }
+            | Command::Ping { reply }
+            | Command::Heed { reply }
             | Command::Refresh { reply, .. } => drop(reply.send(Ok(()))),
         }
     }
@@ -280,7 +293,7 @@ async fn files_are_served_whole_and_in_part() {
 async fn folders_are_listed_and_slashes_are_put_right() {
     let site = Site::new();
     for (path, location) in [
-        ("/vfs/data", "http://site:80/api/vfs/data/"),
+        ("/vfs/data", "http://site:80/vfs/data/"),
         (
             "/api/vfs/data/jobs/continuous/worker/job_log.txt/",
             "http://site:80/api/vfs/data/jobs/continuous/worker/job_log.txt",
@@ -319,8 +332,12 @@ async fn our_own_routes_show_jobs_and_say_what_is_wrong() {
         (Method::POST, "/api/v1/jobs/triggered/nightly/runs", "{\"args\":[\"busy\"]}", 409, "job_problem"),
         (Method::POST, "/api/v1/jobs/triggered/nightly/runs", "{\"args\":[\"c d\"]}", 400, "invalid"),
         (Method::POST, "/api/v1/jobs/triggered/nightly/runs", "{\"arg\":[]}", 400, "invalid"),
-        (Method::POST, "/api/v1/jobs/triggered/nightly/runs", "[", 400, "invalid"),
+        (Method::POST, "/api/v1/jobs/triggered/nightly/runs", "[", 400, "bad_json"),
         (Method::POST, "/api/v1/jobs/continuous/worker/runs", "", 400, "invalid"),
+        (Method::GET, "/api/v1/Nothing/x", "", 404, "no_such_route"),
+        (Method::GET, "/api/v1", "", 404, "no_such_route"),
+        (Method::DELETE, "/api/v1/jobs", "", 405, "wrong_method"),
+        (Method::GET, "/api/v1/jobs/triggered/%ff", "", 400, "invalid"),
         (Method::GET, "/api/v1/runs?job=x", "", 404, "no_such_job"),
         (Method::GET, "/api/v1/runs?since=yesterday", "", 400, "invalid"),
         (Method::POST, "/api/v1/refresh?job=x", "", 400, "invalid"),

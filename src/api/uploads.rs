@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use axum::body::Body;
+use axum::{body::Body, http::StatusCode};
 use futures_util::StreamExt;
 use tokio::{fs::File, io::AsyncWriteExt};
 
@@ -30,6 +30,15 @@ pub enum UploadError {
     /// The disk did not take it.
     #[error("what was sent could not be stored: {0}")]
     Disk(#[from] io::Error),
+}
+
+/// Returns the status of an answer to what was not stored.
+pub fn status(error: &UploadError) -> StatusCode {
+    match error {
+        UploadError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+        UploadError::Cut(_) => StatusCode::BAD_REQUEST,
+        UploadError::Disk(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
 }
 
 /// Makes the folder for uploads, and removes what a crash left there. It belongs to this instance alone.

@@ -1,26 +1,33 @@
 //! Our own routes, below `/api/v1`: what Kudu never had. Shapes in `wire`, errors in `problem`.
 
-mod log;
+mod body;
+mod control;
+mod described;
+mod due;
+pub mod log;
+mod settings;
 mod show;
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    Router,
-    body::Bytes,
     extract::{Path, RawQuery, State},
     http::StatusCode,
     response::Response,
-    routing::{get, post},
 };
+use utoipa_axum::{router::OpenApiRouter, routes};
 
+use self::body::Json;
 use super::{
     Api, answer,
     job_path::{JobPath, Who},
     links::Links,
     problem::{Answer, Problem},
     query::Params,
-    wire::{JobWire, OccurrencesWire, PhaseWire, RunRequest, RunsWire},
+    wire::{
+        JobWire, PhaseWire, RunRequest, RunWire, RunsWire,
+        params::{JobParams, OfJobParams, RunParams, RunsParams, WaitParams},
+    },
 };
 use crate::{
     host::{
@@ -31,7 +38,6 @@ use crate::{
         args,
         id::{JobId, JobKind, JobName, RunId},
         run::{RunPhase, RunRecord, Trigger},
-        time::Wall,
     },
 };
 
@@ -42,41 +48,66 @@ const WAIT_MAX: Duration = Duration::from_secs(300);
 const ITEMS_MAX: usize = 1000;
 const ITEMS: usize = 50;
 
-/// Returns the routes.
-pub fn routes() -> Router<Api> {
-    let job = "/api/v1/jobs/{kind}/{name}";
-    Router::new()
-        .route("/api/v1/jobs", get(jobs))
-        .route("/api/v1/runs", get(runs))
-        .route("/api/v1/refresh", post(refresh))
-        .route(job, get(one))
-        .route(&format!("{job}/runs"), get(runs_of_one).post(run))
-        .route(&format!("{job}/runs/{{run}}"), get(run_one))
-        .route(&format!("{job}/runs/{{run}}/cancel"), post(cancel))
-        .route(&format!("{job}/start"), post(start))
-        .route(&format!("{job}/stop"), post(stop))
-        .route(&format!("{job}/restart"), post(restart))
-        .route(&format!("{job}/next"), get(next))
-        .route(&format!("{job}/occurrences"), get(occurrences))
-        .route(&format!("{job}/log"), get(log::log))
+/// What a moment must look like.
+const MOMENT: &str = "a moment such as 2026-02-28T12:00:00Z";
+
+/// Returns the routes, each with its description.
+pub fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(jobs))
+        .routes(routes!(one))
+        .routes(routes!(runs))
+        .routes(routes!(runs_of_one, run))
+        .routes(routes!(run_one))
+        .routes(routes!(cancel))
+        .routes(routes!(refresh))
+        .routes(routes!(control::start))
+        .routes(routes!(control::stop))
+        .routes(routes!(control::restart))
+        .routes(routes!(control::enable))
+        .routes(routes!(control::disable))
+        .routes(routes!(control::pause))
+        .routes(routes!(control::resume))
+        .routes(routes!(control::pause_all))
+        .routes(routes!(control::resume_all))
+        .routes(routes!(due::next))
+        .routes(routes!(due::next_of_all))
+        .routes(routes!(due::occurrences))
+        .routes(routes!(settings::validate))
+        .routes(routes!(settings::validate_for_job))
+        .routes(routes!(log::log))
+        .routes(routes!(described::openapi))
+        .routes(routes!(described::docs))
 }
 
+/// Every job
+#[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs",
+    responses((status = 200, description = "Continuous jobs first, by name", body = Vec<JobWire>)))]
 async fn jobs(State(api): State<Api>) -> Response {
     let now = api.handle.now();
     let jobs: Vec<JobWire> = api.handle.view().jobs().iter().map(|job| show::job(job, now)).collect();
     answer::json(StatusCode::OK, &jobs)
 }
 
+/// One job
+#[utoipa::path(get, path = "/api/v1/jobs/{kind}/{name}", tag = "jobs", params(JobParams),
+    responses((status = 200, description = "The job", body = JobWire)))]
 async fn one(State(api): State<Api>, Path(path): Path<JobPath>) -> Answer {
     Ok(answer::json(StatusCode::OK, &show::job(&*view(&api, &path)?, api.handle.now())))
 }
 
 fn find(api: &Api, path: &JobPath) -> Result<JobId, Problem> {
-    path.find(api).ok_or_else(|| Problem::no_job(&format!("{}/{}", path.kind, path.name)))
+    path.find(api).ok_or_else(|| no_job(api, path))
 }
 
 fn view(api: &Api, path: &JobPath) -> Result<Arc<JobView>, Problem> {
-    path.view(api).ok_or_else(|| Problem::no_job(&format!("{}/{}", path.kind, path.name)))
+    path.view(api).ok_or_else(|| no_job(api, path))
+}
+
+fn no_job(api: &Api, path: &JobPath) -> Problem {
+    let named = if path.kind.is_empty() { path.name.clone() } else { format!("{}/{}", path.kind, path.name) };
+    let meant = api.handle.meant(&path.kind, &path.name).map(|meant| meant.to_string());
+    Problem::no_job(&named, meant.as_deref())
 }
 
 fn run_id(job: &JobId, path: &JobPath) -> Result<RunId, Problem> {
@@ -89,17 +120,22 @@ fn limit(params: &Params, name: &str) -> Result<usize, Problem> {
     Ok(given.unwrap_or(ITEMS).min(ITEMS_MAX))
 }
 
-async fn run(State(api): State<Api>, Path(path): Path<JobPath>, Who(who): Who, links: Links, body: Bytes) -> Answer {
+/// Runs a triggered job
+#[utoipa::path(post, path = "/api/v1/jobs/{kind}/{name}/runs", tag = "runs", params(JobParams),
+    request_body(content = Option<RunRequest>, description = "Arguments; an empty body has none"),
+    responses((status = 202, description = "It is accepted; `Location` says where it is", body = RunWire)))]
+async fn run(
+    State(api): State<Api>,
+    Path(path): Path<JobPath>,
+    Who(who): Who,
+    links: Links,
+    Json(request): Json<RunRequest>,
+) -> Answer {
     let job = find(&api, &path)?;
     if job.kind == JobKind::Continuous {
         let detail = format!("job `{job}` is kept running; only triggered jobs run on request. Start or restart it");
         return Err(Problem::invalid(detail));
     }
-    let request = match body.trim_ascii().is_empty() {
-        true => RunRequest::default(),
-        false => serde_json::from_slice(&body)
-            .map_err(|error| Problem::invalid(format!("the body must be `{{\"args\": [\"…\"]}}` or empty: {error}")))?,
-    };
     let arguments = request.args.map(|list| args::join(&list));
     let ticket = api.handle.run(job.clone(), arguments.clone(), who.clone()).await?;
     let record = api.handle.record(&job, ticket.run).await;
@@ -131,6 +167,9 @@ fn accepted(api: &Api, job: &JobId, ticket: Ticket, arguments: Option<String>, u
     }
 }
 
+/// Runs of all jobs
+#[utoipa::path(get, path = "/api/v1/runs", tag = "runs", params(OfJobParams, RunsParams),
+    responses((status = 200, description = "The runs, the newest first", body = RunsWire)))]
 async fn runs(State(api): State<Api>, RawQuery(query): RawQuery) -> Answer {
     let params = Params::parse(query.as_deref());
     match params.get("job").filter(|text| !text.is_empty()) {
@@ -146,13 +185,16 @@ async fn runs(State(api): State<Api>, RawQuery(query): RawQuery) -> Answer {
     }
 }
 
+/// Runs of one job
+#[utoipa::path(get, path = "/api/v1/jobs/{kind}/{name}/runs", tag = "runs", params(JobParams, RunsParams),
+    responses((status = 200, description = "The runs, the newest first", body = RunsWire)))]
 async fn runs_of_one(State(api): State<Api>, Path(path): Path<JobPath>, RawQuery(query): RawQuery) -> Answer {
     list_runs(&api, vec![find(&api, &path)?], &Params::parse(query.as_deref())).await
 }
 
 async fn list_runs(api: &Api, jobs: Vec<JobId>, params: &Params) -> Answer {
     let limit = limit(params, "limit")?;
-    let since = params.value("since", "a moment such as 2026-02-28T12:00:00Z")?;
+    let since = params.value("since", MOMENT)?;
     let filter = RunFilter { failed: params.flag("failed")?, since, limit: Some(limit) };
     let mut found = Vec::new();
     for job in jobs {
@@ -164,6 +206,11 @@ async fn list_runs(api: &Api, jobs: Vec<JobId>, params: &Params) -> Answer {
     Ok(answer::json(StatusCode::OK, &RunsWire { runs }))
 }
 
+/// One run
+///
+/// With `wait` the answer is held back until the run has ended, or the time is over.
+#[utoipa::path(get, path = "/api/v1/jobs/{kind}/{name}/runs/{run}", tag = "runs", params(RunParams, WaitParams),
+    responses((status = 200, description = "The run", body = RunWire)))]
 async fn run_one(State(api): State<Api>, Path(path): Path<JobPath>, RawQuery(query): RawQuery) -> Answer {
     let job = find(&api, &path)?;
     let run = run_id(&job, &path)?;
@@ -205,6 +252,9 @@ async fn changed(api: &Api, job: &JobId, run: RunId, changes: &mut tokio::sync::
     std::future::pending::<()>().await;
 }
 
+/// Ends a run
+#[utoipa::path(post, path = "/api/v1/jobs/{kind}/{name}/runs/{run}/cancel", tag = "runs", params(RunParams),
+    responses((status = 202, description = "The run; it is being stopped", body = RunWire)))]
 async fn cancel(State(api): State<Api>, Path(path): Path<JobPath>, Who(who): Who) -> Answer {
     let job = find(&api, &path)?;
     let run = run_id(&job, &path)?;
@@ -215,46 +265,11 @@ async fn cancel(State(api): State<Api>, Path(path): Path<JobPath>, Who(who): Who
     }
 }
 
-async fn start(State(api): State<Api>, Path(path): Path<JobPath>, Who(who): Who) -> Answer {
-    let job = find(&api, &path)?;
-    api.handle.start(job, who).await?;
-    accepted_wish(&api, &path)
-}
-
-async fn stop(State(api): State<Api>, Path(path): Path<JobPath>, Who(who): Who) -> Answer {
-    let job = find(&api, &path)?;
-    api.handle.stop(job, who).await?;
-    accepted_wish(&api, &path)
-}
-
-async fn restart(State(api): State<Api>, Path(path): Path<JobPath>, Who(who): Who) -> Answer {
-    let job = find(&api, &path)?;
-    api.handle.restart(job, who).await?;
-    accepted_wish(&api, &path)
-}
-
-/// The job as it is once it has heard of the wish.
-fn accepted_wish(api: &Api, path: &JobPath) -> Answer {
-    Ok(answer::json(StatusCode::ACCEPTED, &show::job(&*view(api, path)?, api.handle.now())))
-}
-
-async fn next(State(api): State<Api>, Path(path): Path<JobPath>, RawQuery(query): RawQuery) -> Answer {
-    let job = find(&api, &path)?;
-    let params = Params::parse(query.as_deref());
-    let from: Option<Wall> = params.value("from", "a moment such as 2026-02-28T12:00:00Z")?;
-    let coming = api.handle.next(&job, from, limit(&params, "count")?)?;
-    let shown: Vec<_> = coming.into_iter().map(|one| show::coming(&job, one)).collect();
-    Ok(answer::json(StatusCode::OK, &shown))
-}
-
-async fn occurrences(State(api): State<Api>, Path(path): Path<JobPath>, RawQuery(query): RawQuery) -> Answer {
-    let job = find(&api, &path)?;
-    let limit = limit(&Params::parse(query.as_deref()), "limit")?;
-    let occurrences = api.handle.occurrences(&job, limit).await?;
-    Ok(answer::json(StatusCode::OK, &OccurrencesWire { occurrences }))
-}
-
-/// Reads folders again: one job's with `?job=kind/name`, else all. A job that is not known yet may be named.
+/// Reads folders again
+///
+/// One job's, or all. A job that is not known yet may be named.
+#[utoipa::path(post, path = "/api/v1/refresh", tag = "jobs", params(OfJobParams),
+    responses((status = 204, description = "What was read is in use")))]
 async fn refresh(State(api): State<Api>, RawQuery(query): RawQuery) -> Answer {
     let params = Params::parse(query.as_deref());
     let job = match params.get("job").filter(|text| !text.is_empty()) {

@@ -1,56 +1,94 @@
-//! Reading the files of jobs and their data, as Kudu's `/api/vfs` shows them (spec/kudu-webjobs 8.11).
+//! The files of jobs and their data, as Kudu's `/api/vfs` has them (spec/kudu-webjobs 8.11): read, written, removed.
 //!
-//! Only `data/` and `jobs/` are shown, and the other names that Kudu's clients know for `jobs/`. There is no way out of
-//! them: not by `..` in any spelling, not by a link. webjobd's own folder with its credentials does not exist here.
+//! Only `data/`, `jobs/` and `LogFiles/` are shown, and the other names that Kudu's clients know for them. There is no way
+//! out of them: not by `..` in any spelling, not by a link. webjobd's own folder with its credentials does not exist here.
 
-mod content;
+mod change;
+pub mod content;
 mod listing;
+pub mod parts;
 mod range;
-mod tree;
 
 use axum::{
-    Router,
+    Extension, Router,
     body::Body,
     extract::{Request, State},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, Uri, header},
     response::Response,
     routing::get,
 };
 
-use self::{content::Content, listing::Roots};
-use super::{Api, answer, blocking, links::Links};
-use crate::store::beneath::Node;
+use self::content::Content;
+use super::{Api, answer, blocking, links::Links, path::Sent};
+use crate::{host::handle::files::Files, store::beneath::Node};
 
 /// Where the files begin, in the one spelling that `path` brings it to.
 const START: &str = "/api/vfs/";
 
 /// Returns the routes.
 pub fn routes() -> Router<Api> {
-    Router::new().route(START, get(read)).route("/api/vfs/{*path}", get(read))
+    let methods = || get(read).put(change::put).delete(change::delete);
+    Router::new().route(START, methods()).route("/api/vfs/{*path}", methods())
 }
 
-async fn read(State(api): State<Api>, links: Links, request: Request) -> Response {
-    let raw = request.uri().path().strip_prefix(START).unwrap_or_default().to_owned();
-    let Some(parts) = tree::parts(&raw) else { return missing(&raw) };
-    let (path, asks_folder) = (parts.join("/"), raw.is_empty() || raw.ends_with('/'));
-    let roots = Roots::new(api.handle.config(), api.handle.layout());
-    let node = blocking(move || roots.open(&parts)).await;
+/// What a request names.
+pub struct Named {
+    /// The names on the way there, from HOME.
+    pub parts: Vec<String>,
+    /// Its path ends with a slash.
+    pub is_folder: bool,
+}
+
+impl Named {
+    /// Reads the path of a request.
+    ///
+    /// # Errors
+    /// When a part of it is no name: then there is no such file, and this is where it would be.
+    fn of(uri: &Uri, files: &Files) -> Result<Self, String> {
+        Self::below(START, uri, files)
+    }
+
+    /// Reads the part of a path after `start`.
+    ///
+    /// # Errors
+    /// As those of `of`.
+    pub fn below(start: &str, uri: &Uri, files: &Files) -> Result<Self, String> {
+        let raw = uri.path().strip_prefix(start).unwrap_or_default();
+        let is_folder = raw.is_empty() || raw.ends_with('/');
+        let no_name = || format!("{}/{raw}", files.place(&[]).display());
+        parts::parts(raw).map(|parts| Self { parts, is_folder }).ok_or_else(no_name)
+    }
+}
+
+async fn read(State(api): State<Api>, sent: Extension<Sent>, links: Links, request: Request) -> Response {
+    let files = api.handle.files();
+    let Named { parts, is_folder } = match Named::of(request.uri(), &files) {
+        Ok(named) => named,
+        Err(place) => return missing(&place),
+    };
+    let path = parts.join("/");
+    let place = files.place(&parts);
+    let node = blocking(move || files.open(&parts)).await;
+    let query = request.uri().query();
     match node {
-        None => missing(&path),
-        Some(Node::Folder(_)) if !asks_folder => redirect(&format!("{}/", links.file(&path))),
-        Some(Node::File(_)) if asks_folder => redirect(&links.file(&path)),
+        None => missing(&place.display().to_string()),
+        Some(Node::Folder(_)) if !is_folder => redirect(&links, &format!("{}/", sent.0.0), query),
+        Some(Node::File(_)) if is_folder => redirect(&links, sent.0.0.trim_end_matches('/'), query),
         Some(Node::Folder(entries)) => answer::json(StatusCode::OK, &listing::show(entries, &links, &path)),
         Some(Node::File(file)) => sandboxed(Content::new(file, &path).answer(request.headers())),
     }
 }
 
-fn missing(path: &str) -> Response {
-    answer::message(StatusCode::NOT_FOUND, &format!("'{path}' not found."))
+/// Says that there is nothing at a place.
+pub fn missing(place: &str) -> Response {
+    answer::message(StatusCode::NOT_FOUND, &format!("'{place}' not found."))
 }
 
-fn redirect(link: &str) -> Response {
+/// Sends a client to another path, with the query it came with.
+fn redirect(links: &Links, path: &str, query: Option<&str>) -> Response {
     let mut response = answer::empty(StatusCode::TEMPORARY_REDIRECT);
-    answer::locate(&mut response, link);
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    answer::locate(&mut response, &links.path(&format!("{path}{query}")));
     response
 }
 

@@ -3,8 +3,11 @@
 //!
 //! Times are RFC 3339 in UTC. Members without a value are left out. New members may come; none changes its meaning.
 
+pub mod params;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::model::{
     id::JobKind,
@@ -15,7 +18,8 @@ use crate::model::{
 };
 
 /// One job.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Job)]
 pub struct JobWire {
     /// Its kind.
     pub kind: JobKind,
@@ -44,18 +48,58 @@ pub struct JobWire {
     pub latest: Option<RunWire>,
     /// When it is due next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub next: Option<Wall>,
+    /// That its schedules are paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<PauseWire>,
     /// Its schedules' expressions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub schedules: Vec<String>,
     /// Restarts since the host started.
     pub restarts: u64,
     /// `settings.job` as written.
+    #[schema(value_type = Object)]
     pub settings: Map<String, Value>,
 }
 
+/// That schedules start no runs for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Pause)]
+pub struct PauseWire {
+    /// By whom.
+    pub by: String,
+    /// Since when.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Wall,
+    /// Until when; until somebody resumes it, when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub until: Option<Wall>,
+    /// Why, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Whether all jobs are paused by it.
+    pub all: bool,
+}
+
+/// The body of a request for a pause.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PauseRequest {
+    /// Until when, which must lie ahead; until somebody resumes it, when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub until: Option<Wall>,
+    /// Why, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 500)]
+    pub reason: Option<String>,
+}
+
 /// One copy of a continuous job.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Copy)]
 pub struct CopyWire {
     /// Its number, from 0.
     pub copy: u32,
@@ -71,7 +115,8 @@ pub struct CopyWire {
 }
 
 /// One run.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Run)]
 pub struct RunWire {
     /// Its id.
     pub id: String,
@@ -101,9 +146,11 @@ pub struct RunWire {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arguments: Option<String>,
     /// When it was accepted.
+    #[schema(value_type = String, format = DateTime)]
     pub started: Wall,
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub ended: Option<Wall>,
     /// How long it took, or takes up to now, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -121,8 +168,9 @@ pub struct RunWire {
 }
 
 /// Where a run is on its way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = Phase)]
 pub enum PhaseWire {
     /// Accepted; not running yet.
     Starting,
@@ -133,7 +181,7 @@ pub enum PhaseWire {
 }
 
 /// The body of a request for a run.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunRequest {
     /// Its arguments, one by one.
@@ -142,18 +190,21 @@ pub struct RunRequest {
 }
 
 /// Several runs, newest first.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Runs)]
 pub struct RunsWire {
     /// The runs.
     pub runs: Vec<RunWire>,
 }
 
 /// A due time to come.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Coming)]
 pub struct ComingWire {
     /// Whose, as `kind/name`.
     pub job: String,
     /// When, in UTC.
+    #[schema(value_type = String, format = DateTime)]
     pub due: Wall,
     /// When, in the schedule's zone.
     pub local: String,
@@ -162,20 +213,37 @@ pub struct ComingWire {
     /// The schedule's label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// How a change of the clocks moves it.
+    /// How a change of the clocks moves it, or that it is paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark: Option<String>,
 }
 
 /// What became of due times, newest first.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Occurrences)]
 pub struct OccurrencesWire {
     /// The due times.
     pub occurrences: Vec<Occurrence>,
+    /// Where to go on, when there are more: `cursor` of the next question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+/// What a text would mean as a `settings.job`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Checked)]
+pub struct CheckedWire {
+    /// Whether a job could run with it: no problem is fatal.
+    pub usable: bool,
+    /// Every problem, in the order of the text.
+    pub problems: Vec<Problem>,
+    /// The next due times, when it has schedules.
+    pub next: Vec<ComingWire>,
 }
 
 /// An error: `application/problem+json` (RFC 9457).
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Problem)]
 pub struct ProblemWire {
     /// A stable word for programs.
     #[serde(rename = "type")]
@@ -186,4 +254,13 @@ pub struct ProblemWire {
     pub status: u16,
     /// What happened here and what to do.
     pub detail: String,
+    /// The path that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// The line in the body, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// The column in that line, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<u32>,
 }

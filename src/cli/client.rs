@@ -45,6 +45,10 @@ pub enum Wish {
     Stop,
     /// Stop it and let it run again.
     Restart,
+    /// Let it run, whatever its settings say.
+    Enable,
+    /// Let it not run, whatever its settings say.
+    Disable,
 }
 
 /// Which runs are asked for.
@@ -211,9 +215,19 @@ impl Client {
             Wish::Start => "start",
             Wish::Stop => "stop",
             Wish::Restart => "restart",
+            Wish::Enable => "enable",
+            Wish::Disable => "disable",
         };
         let asked = self.request(Method::POST, &of(job, &[verb])).timeout(ANSWER_MAX);
         self.send(asked).await.map(drop)
+    }
+
+    /// Posts a body to a path below `/api/v1`.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn post(&self, path: &[&str], body: &impl Serialize) -> Result<(), CliError> {
+        self.send(self.request(Method::POST, path).json(body).timeout(ANSWER_MAX)).await.map(drop)
     }
 
     /// Returns a job's coming due times, after `from` or after now.

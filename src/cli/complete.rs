@@ -88,6 +88,8 @@ fn names(jobs: &std::path::Path) -> Vec<String> {
         let entries = fs::read_dir(jobs.join(kind.as_str())).into_iter().flatten().flatten();
         let folders = entries.filter(|entry| entry.path().is_dir());
         let names = folders.filter_map(|folder| JobName::parse(folder.file_name().to_str()?).ok());
+        // A hidden folder is no job: uploads are laid out in such.
+        let names = names.filter(|name| !name.as_str().starts_with('.'));
         names.map(String::from).collect::<std::collections::BTreeSet<_>>()
     };
     let [continuous, triggered] = JobKind::ALL.map(of);
@@ -103,7 +105,7 @@ mod tests {
     #[test]
     fn job_names_are_completed_and_doubled_ones_with_their_kind() {
         let root = tempfile::tempdir().unwrap();
-        for folder in ["continuous/a", "continuous/both", "triggered/both", "triggered/z"] {
+        for folder in ["continuous/a", "continuous/both", "triggered/both", "triggered/z", "triggered/.z.new-1-2"] {
             fs::create_dir_all(root.path().join(folder)).unwrap();
         }
         fs::write(root.path().join("triggered/file"), "").unwrap();

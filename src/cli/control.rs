@@ -20,7 +20,7 @@ use crate::{
 pub struct JobArgs {
     /// Name of the job, or kind/name
     #[arg(value_name = "JOB", add = complete::jobs())]
-    job: JobRef,
+    pub job: JobRef,
 }
 
 /// The arguments of `stop`.

@@ -20,6 +20,7 @@ pub mod list;
 pub mod logs;
 pub mod look;
 pub mod next;
+pub mod pause;
 pub mod place;
 pub mod run;
 pub mod serve;
@@ -105,6 +106,18 @@ Examples:
     Stop(control::StopArgs),
     /// Stop a continuous job and start it again
     Restart(control::JobArgs),
+    /// Let schedules start no runs for a while
+    #[command(after_help = "Examples:
+  webjobd pause report               until `webjobd resume report`
+  webjobd pause report --until 2h --reason \"moving the database\"
+  webjobd pause --all --until 2026-02-28T18:00")]
+    Pause(pause::PauseArgs),
+    /// Let schedules start runs again
+    Resume(pause::WhoseArgs),
+    /// Let a job run, whatever its settings say
+    Enable(control::JobArgs),
+    /// Let a job not run, whatever its settings say
+    Disable(control::JobArgs),
     /// Show what a job printed
     #[command(after_help = "Examples:
   webjobd logs worker -f             follow
@@ -150,6 +163,10 @@ fn dispatch(verb: Verb, session: &Session) -> Outcome {
         Verb::Start(args) => wait_for(control::start(args, session)),
         Verb::Stop(args) => wait_for(control::stop(args, session)),
         Verb::Restart(args) => wait_for(control::restart(args, session)),
+        Verb::Pause(args) => wait_for(pause::pause(args, session)),
+        Verb::Resume(args) => wait_for(pause::resume(args, session)),
+        Verb::Enable(args) => wait_for(pause::enable(args, session)),
+        Verb::Disable(args) => wait_for(pause::disable(args, session)),
         Verb::Logs(args) => wait_for(logs::logs(args, session)),
         Verb::History(args) => wait_for(history::history(args, session)),
         Verb::Show(args) => wait_for(show::show(args, session)),

@@ -4,6 +4,7 @@
 //! decides upon.
 
 mod live;
+mod recent;
 
 use std::{
     collections::BTreeMap,

@@ -50,6 +50,8 @@ pub enum Refusal {
     QueueFull,
     /// The job, or the whole host, starts nothing now.
     Stopped(String),
+    /// The machine does not let it.
+    Failed(String),
 }
 
 impl fmt::Display for Refusal {
@@ -58,7 +60,7 @@ impl fmt::Display for Refusal {
             Self::AlreadyRunning => f.write_str("a run is on its way"),
             Self::Full(bound) => write!(f, "{bound} runs are on their way, as many as `max_concurrency` allows"),
             Self::QueueFull => write!(f, "{QUEUED_MAX} runs wait in the queue already"),
-            Self::Stopped(why) => f.write_str(why),
+            Self::Stopped(why) | Self::Failed(why) => f.write_str(why),
         }
     }
 }

@@ -31,6 +31,7 @@ use crate::{
         dispatch::Answer,
         jitter::jitter_of,
         ncrontab::Expression,
+        pause::last_moment,
         schedule::Schedule,
         zone::Zone,
     },
@@ -49,6 +50,8 @@ use crate::{
 pub struct Agenda {
     entries: Vec<Entry>,
     barred: Option<String>,
+    /// When they rest no more, where that is known.
+    rest_end: Option<Wall>,
     /// Up to when the journal had answers when the agenda was made.
     served: Option<Wall>,
     /// Until when no host was there, as long as what passed until then has no answer.
@@ -154,6 +157,16 @@ impl Agenda {
         self.next
     }
 
+    /// Returns when to look again: when something is due, or when a rest ends.
+    pub fn wake_at(&self) -> Option<Wall> {
+        self.rest_end.filter(|_| self.barred.is_some() && self.has_schedules()).or(self.next)
+    }
+
+    /// Notes when the rest ends that the next plan tells of; `None` when nobody knows.
+    pub fn rest_until(&mut self, end: Option<Wall>) {
+        self.rest_end = end;
+    }
+
     /// Takes over a job's schedules; `barred` tells why they rest. Those that it had before go on where they are.
     pub fn plan(&mut self, job: &Job, zone: &Zone, now: Wall, barred: Option<String>) -> Planned {
         // Only what was there when the host started may be late: a schedule that comes later begins when it comes.
@@ -177,9 +190,11 @@ impl Agenda {
     pub fn look_ahead(&mut self, job: &Job, now: Wall) {
         let jitter = jitter_of(&job.id, job.settings.jitter);
         let from = before(now, jitter);
+        let rest_end = self.rest_end.filter(|_| self.barred.is_some());
+        let from = rest_end.map_or(from, |end| from.max(last_moment(end)));
         let next = self.entries.iter().filter_map(|entry| entry.calendar().next_after(from.max(entry.since))).min();
         let later = |next: Wall| next.checked_add(jiff::SignedDuration::try_from(jitter).ok()?).ok();
-        self.next = next.filter(|_| self.barred.is_none()).and_then(later);
+        self.next = next.filter(|_| self.barred.is_none() || rest_end.is_some()).and_then(later);
     }
 
     /// Takes out what is due, by what the journal tells; the batch's lines are to be added to that.

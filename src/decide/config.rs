@@ -10,6 +10,7 @@
 
 mod environment;
 mod file;
+mod written;
 
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,8 @@ use crate::{
 };
 
 use environment::Environment;
+
+pub use written::with_written;
 
 /// The file's name, in the root.
 pub const CONFIG_FILE: &str = "webjobd.toml";
@@ -107,6 +110,8 @@ struct KuduLayer {
     disable_schedule: Option<bool>,
     time_zone: Option<String>,
     log_triggered_to_app_logs: Option<bool>,
+    application_log: Option<bool>,
+    logstream_timeout: Option<Duration>,
 }
 
 /// Returns the root, absolute: the folder in which `webjobd.toml` is looked for.
@@ -222,6 +227,8 @@ fn engine_settings(set: KuduLayer, file: KuduLayer) -> EngineSettings {
         disable_schedule: set.disable_schedule.or(file.disable_schedule).unwrap_or_default(),
         time_zone: set.time_zone.or(file.time_zone),
         log_triggered_to_app_logs: set.log_triggered_to_app_logs.or(file.log_triggered_to_app_logs).unwrap_or_default(),
+        application_log: set.application_log.or(file.application_log).unwrap_or_default(),
+        logstream_timeout: set.logstream_timeout.or(file.logstream_timeout).unwrap_or(default.logstream_timeout),
     }
 }
 

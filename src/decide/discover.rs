@@ -108,7 +108,7 @@ pub fn discover(listing: &FolderListing, around: &Surroundings<'_>) -> Found {
     problems.sort_by_key(|problem| !problem.fatal);
     let runs = script.filter(|_| !problems.iter().any(|problem| problem.fatal));
     let job = runs.map(|script| Arc::new(job(listing, &dir, script, settings, &raw_settings, around.hash)));
-    Found { id: listing.id.clone(), root: listing.root.clone(), job, problems, raw_settings }
+    Found { id: listing.id.clone(), root: listing.root.clone(), dir: dir.into(), job, problems, raw_settings }
 }
 
 /// Says of something in the place of a job's folder what is wrong with it.
@@ -125,7 +125,8 @@ pub fn unusable(id: &JobId, unusable: &Unusable) -> Found {
         ),
     };
     let problems = vec![problem(code, None, message.to_owned(), true)];
-    Found { id: id.clone(), root: unusable.path.clone(), job: None, problems, raw_settings: Map::new() }
+    let (id, root, dir) = (id.clone(), unusable.path.clone(), Default::default());
+    Found { id, root, dir, job: None, problems, raw_settings: Map::new() }
 }
 
 fn job(

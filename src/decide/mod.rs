@@ -1,8 +1,7 @@
 //! The verbs of webjobd: pure functions over the nouns of `model`.
 //!
-//! What should happen is decided here, and only here; `os` and `store` do, `host` joins the two. A function of this
-//! module takes everything it needs as an argument, the time and the time zone included, and answers with a value. So
-//! every decision can be tested by feeding values. It never sees a clock, `os`, `store`, `host`, tokio or tracing.
+//! What should happen is decided here, and only here; `os` and `store` do, `host` joins the two. A function takes all it
+//! needs, the time and the zone included, as an argument. It never sees a clock, `os`, `store`, `host`, tokio, tracing.
 //!
 //! | Module | Question it answers |
 //! | --- | --- |
@@ -13,8 +12,9 @@
 //! | [`near`] | which word did the user mean? |
 //! | [`config`] | how is this host set up? |
 //! | [`mod@env`] | which variables does a run see? |
+//! | [`files`] | which path is what, and who may change it? |
 //! | [`reconcile`] | what leads from what is to what should be? |
-//! | [`wanted`] | what keeps a job from running? |
+//! | [`wanted`], [`pause`] | what keeps a job from running? |
 //! | [`supervise`] | what does a continuous job's copy do next? |
 //! | [`restart`] | does a continuous job start again, and when? |
 //! | [`dispatch`] | which runs of a triggered job are on their way? |
@@ -31,16 +31,20 @@
 
 pub mod admit;
 pub mod agenda;
+pub mod app_settings;
 pub mod catchup;
 pub mod config;
+pub mod deployment;
 pub mod discover;
 pub mod dispatch;
 pub mod env;
+pub mod files;
 pub mod form;
 pub mod jitter;
 pub mod life;
 pub mod ncrontab;
 pub mod near;
+pub mod pause;
 pub mod reconcile;
 pub mod recover;
 pub mod restart;

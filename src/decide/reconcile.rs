@@ -69,8 +69,14 @@ mod tests {
             column: None,
             fatal: true,
         };
-        let found =
-            Found { id: id.clone(), root: "/x".into(), job: None, problems: vec![problem], raw_settings: Map::new() };
+        let found = Found {
+            id: id.clone(),
+            root: "/x".into(),
+            dir: "".into(),
+            job: None,
+            problems: vec![problem],
+            raw_settings: Map::new(),
+        };
         (id, Arc::new(found))
     }
 

@@ -7,24 +7,28 @@ use crate::model::{
 
 /// What is known of a run that was on its way when its host was gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Traces {
-    /// Its processes that still lived and were ended at the next start.
+pub struct Traces<'a> {
+    /// Its processes that still lived and were ended now.
     pub ended_now: usize,
+    /// The machine that it ran on, when its processes are out of reach there.
+    pub elsewhere: Option<&'a str>,
     /// The last sign of life: when its log was last written.
     pub last_sign: Option<Wall>,
 }
 
 /// Closes the record of a lost run: it ended no earlier than it began and no later than now.
-pub fn close(record: &RunRecord, traces: Traces, now: Wall) -> RunRecord {
+pub fn close(record: &RunRecord, traces: Traces<'_>, now: Wall) -> RunRecord {
     let ended = if traces.ended_now > 0 { now } else { traces.last_sign.unwrap_or(record.started) };
     let ended = ended.max(record.started).min(now.max(record.started));
-    let reason = match (record.phase, traces.ended_now) {
-        (RunPhase::Initializing, 0) => "the host was gone before the run's process was there".to_owned(),
-        (_, 0) => {
-            "the host was gone before the run ended; none of its processes were left at the next start".to_owned()
-        }
-        (_, 1) => "the host was gone before the run ended; its process was ended at the next start".to_owned(),
-        (_, n) => format!("the host was gone before the run ended; its {n} processes were ended at the next start"),
+    let reason = match (record.phase, traces.ended_now, traces.elsewhere) {
+        (RunPhase::Initializing, 0, _) => "the host was gone before the run's process was there".to_owned(),
+        (_, 0, Some(machine)) => format!(
+            "the host was gone before the run ended; it ran on the machine `{machine}`: what may be left of it there \
+             could not be ended from here"
+        ),
+        (_, 0, None) => "the host was gone before the run ended; none of its processes were left".to_owned(),
+        (_, 1, _) => "the host was gone before the run ended; its process was ended".to_owned(),
+        (_, n, _) => format!("the host was gone before the run ended; its {n} processes were ended"),
     };
     let duration = ended.duration_since(record.started);
     RunRecord {
@@ -72,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_lost_run_ends_at_its_last_sign_of_life() {
-        let traces = Traces { ended_now: 0, last_sign: Some(wall("2026-01-01T10:05:00Z")) };
+        let traces = Traces { ended_now: 0, elsewhere: None, last_sign: Some(wall("2026-01-01T10:05:00Z")) };
         let closed = close(&record(RunPhase::Running), traces, wall("2026-01-02T00:00:00Z"));
         assert_eq!(closed.phase, RunPhase::Ended(Outcome::Lost));
         assert_eq!(closed.ended, Some(wall("2026-01-01T10:05:00Z")));
@@ -81,15 +85,23 @@ mod tests {
 
     #[test]
     fn a_lost_run_whose_processes_still_lived_ends_now() {
-        let traces = Traces { ended_now: 2, last_sign: Some(wall("2026-01-01T10:05:00Z")) };
+        let traces = Traces { ended_now: 2, elsewhere: None, last_sign: Some(wall("2026-01-01T10:05:00Z")) };
         let closed = close(&record(RunPhase::Running), traces, wall("2026-01-01T11:00:00Z"));
         assert_eq!(closed.ended, Some(wall("2026-01-01T11:00:00Z")));
         assert!(closed.reason.is_some_and(|reason| reason.contains("2 processes were ended")));
     }
 
     #[test]
+    fn what_may_be_left_on_another_machine_is_said() {
+        let traces = Traces { ended_now: 0, elsewhere: Some("box-2"), last_sign: None };
+        let closed = close(&record(RunPhase::Running), traces, wall("2026-01-01T11:00:00Z"));
+        let reason = closed.reason.expect("a reason");
+        assert!(reason.contains("on the machine `box-2`") && reason.contains("could not be ended"), "{reason}");
+    }
+
+    #[test]
     fn an_end_never_lies_before_the_start_even_when_the_clock_went_back() {
-        let traces = Traces { ended_now: 1, last_sign: None };
+        let traces = Traces { ended_now: 1, elsewhere: None, last_sign: None };
         let closed = close(&record(RunPhase::Initializing), traces, wall("2025-12-31T00:00:00Z"));
         assert_eq!(closed.ended, Some(closed.started));
     }

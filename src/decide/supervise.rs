@@ -27,7 +27,8 @@ use crate::{
     model::{run::Trigger, stop::StopReason, time::Mono},
 };
 
-/// Time from one try for a singleton's lease to the next (spec/kudu-webjobs, timing: 5 s).
+/// Longest time from one try for a singleton's lease to the next (spec/kudu-webjobs, timing: 5 s). All jobs of a host try at
+/// the same moments, multiples of this on its clock, so that the host wakes once for all of them.
 pub const CLAIM_AGAIN: Duration = Duration::from_secs(5);
 
 /// What of a job's settings matters to its supervisor.

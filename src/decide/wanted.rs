@@ -1,12 +1,14 @@
 //! Whether a job may run at all: what stands in its way, if anything does.
 
-use crate::model::{job::Job, stop::StopReason};
+use crate::model::{job::Job, stop::StopReason, wish::Switch};
 
 /// What is known besides the job itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standing<'a> {
     /// Who stopped the job, when somebody did.
     pub stopped_by: Option<&'a str>,
+    /// Whether somebody enabled or disabled it, whatever its settings say.
+    pub switch: Option<&'a Switch>,
     /// Whether the host's settings let nothing start (`WEBJOBS_STOPPED`).
     pub host_stopped: bool,
     /// Whether the job's folder is gone.
@@ -22,9 +24,11 @@ pub fn barred(job: &Job, standing: Standing<'_>) -> Option<StopReason> {
         Some(StopReason::Request { who: who.to_owned() })
     } else if standing.host_stopped {
         disabled("WEBJOBS_STOPPED of the host")
+    } else if let Some(switch) = standing.switch.filter(|switch| !switch.enabled) {
+        disabled(&format!("{}; `webjobd enable` enables it", switch.by))
     } else if job.disable_marker {
         disabled("the file disable.job in its folder; remove it to enable the job")
-    } else if !job.settings.enabled {
+    } else if !job.settings.enabled && standing.switch.is_none() {
         disabled("`enabled` in its settings.job")
     } else {
         None
@@ -42,6 +46,7 @@ mod tests {
         id::{JobId, JobKind, JobName},
         job::{ContentHash, Script},
         settings::Settings,
+        time::Wall,
     };
 
     fn job() -> Job {
@@ -69,8 +74,13 @@ mod tests {
         let mut job = job();
         let free = Standing::default();
         assert_eq!(barred(&job, free), None);
+        let switch = |enabled| Switch { enabled, by: "bob".to_owned(), at: Wall::UNIX_EPOCH };
+        let (on, off) = (switch(true), switch(false));
+        let disabled = Standing { switch: Some(&off), ..free };
+        assert!(barred(&job, disabled).is_some_and(|why| why.to_string().contains("disabled by bob")));
         job.settings.enabled = false;
         assert!(barred(&job, free).is_some_and(|why| why.to_string().contains("`enabled`")));
+        assert_eq!(barred(&job, Standing { switch: Some(&on), ..free }), None);
         job.disable_marker = true;
         assert!(barred(&job, free).is_some_and(|why| why.to_string().contains("disable.job")));
         let stopped = Standing { host_stopped: true, ..free };

@@ -11,6 +11,7 @@
 
 mod agenda;
 mod effects;
+mod rest;
 mod show;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -29,6 +30,7 @@ use crate::{
     },
     host::{
         handle::{CommandError, Reply, Ticket},
+        instances,
         keeper::Keeper,
         machine::Machine,
         message::{Ask, Ending, INBOX_MAX, JobMessage, Update},
@@ -43,6 +45,7 @@ use crate::{
         settings::Overlap,
         stop::StopReason,
         time::Wall,
+        wish::Wishes,
     },
     os::lock::{Attempt, FileLock},
 };
@@ -55,7 +58,7 @@ pub struct Dispatcher {
     found: Arc<Found>,
     /// What runs: the last content without a defect.
     job: Option<Arc<Job>>,
-    stopped_by: Option<String>,
+    wishes: Wishes,
     ending: Option<Ending>,
     dispatch: Dispatch,
     bodies: BTreeMap<RunId, Body>,
@@ -78,6 +81,13 @@ enum Heard {
     Fact(Fact),
     Tick,
     Occurrence,
+}
+
+/// Whether it counts that the host's settings let nothing start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HostStopped {
+    Heeded,
+    Unheeded,
 }
 
 impl Dispatcher {
@@ -106,7 +116,7 @@ impl Dispatcher {
             id,
             job: update.found.job.clone(),
             found: update.found,
-            stopped_by: update.stopped.map(|stopped| stopped.by),
+            wishes: update.wishes,
             ending: None,
             dispatch: Dispatch::default(),
             bodies: BTreeMap::new(),
@@ -222,6 +232,9 @@ impl Dispatcher {
             (Some(_), None) => match self.ask(Trigger::Api { user_agent: who }, arguments) {
                 (run, Answer::Started) => Ok(Ticket { run, queued: false }),
                 (run, Answer::Queued) => Ok(Ticket { run, queued: true }),
+                (_, Answer::Refused(Refusal::Failed(why))) => {
+                    Err(CommandError::Failed(format!("job `{}` was not started: {why}", self.id)))
+                }
                 (_, Answer::Refused(refusal)) => Err(CommandError::Refused(self.id.clone(), refusal)),
             },
         };
@@ -236,7 +249,7 @@ impl Dispatcher {
             drop(self.step(Event::Cancel(run, StopReason::Request { who })));
             Ok(())
         } else {
-            Err(CommandError::NoRun(self.id.clone(), run))
+            Err(instances::no_run(&self.machine.layout, &self.id, run))
         };
         self.publish();
         let _ = reply.send(answer);
@@ -254,52 +267,36 @@ impl Dispatcher {
     }
 
     fn update(&mut self, update: Update) {
-        self.stopped_by = update.stopped.map(|stopped| stopped.by);
+        self.wishes = update.wishes;
         self.found = update.found;
         self.job = reconcile::valid(self.job.as_ref(), &self.found);
         let Some(job) = self.job.clone() else { return };
         self.plan();
         self.keeper.prune(&job);
-        if let Some(reason) = self.barred().filter(|_| !self.dispatch.is_idle()) {
+        // That the host's settings let nothing start ends nothing: a run on its way may finish.
+        let ending = self.barred_unless(HostStopped::Unheeded).filter(|_| !self.dispatch.is_idle());
+        if let Some(reason) = ending {
             info!(job = %self.id, why = %reason, "stopping a job's runs");
             drop(self.step(Event::StopAll(reason)));
         }
         self.occur();
     }
 
-    /// Takes over the schedules of the job as it is now.
-    fn plan(&mut self) {
-        let Some(job) = self.job.clone() else { return };
-        let barred = self.schedule_barred();
-        self.agenda.plan(&self.machine, &job, barred);
+    fn barred(&self) -> Option<StopReason> {
+        self.barred_unless(HostStopped::Heeded)
     }
 
-    fn barred(&self) -> Option<StopReason> {
+    fn barred_unless(&self, host_stopped: HostStopped) -> Option<StopReason> {
         if self.ending.is_some() {
             return Some(StopReason::HostStopping);
         }
         let standing = Standing {
-            stopped_by: self.stopped_by.as_deref(),
-            host_stopped: self.machine.config.kudu.stopped,
+            stopped_by: self.wishes.stopped.as_ref().map(|stopped| stopped.by.as_str()),
+            switch: self.wishes.switch.as_ref(),
+            host_stopped: host_stopped == HostStopped::Heeded && self.machine.engine().kudu.stopped,
             removed: false,
         };
         wanted::barred(self.job.as_ref()?, standing)
-    }
-
-    fn schedule_barred(&self) -> Option<String> {
-        if self.machine.config.kudu.disable_schedule {
-            return Some("schedules are off by WEBJOBS_DISABLE_SCHEDULE of the host".to_owned());
-        }
-        self.barred().map(|reason| reason.to_string())
-    }
-
-    /// Serves what is due.
-    fn occur(&mut self) {
-        let Some(job) = self.job.clone().filter(|_| self.ending.is_none()) else { return };
-        let mut agenda = std::mem::take(&mut self.agenda);
-        let machine = Arc::clone(&self.machine);
-        agenda.serve(&machine, &job, |trigger, arguments| self.ask(trigger, arguments));
-        self.agenda = agenda;
     }
 
     fn policy(&self, job: &Job) -> Policy {
@@ -321,7 +318,7 @@ impl Dispatcher {
         let id = self.keeper.fresh(self.machine.now().wall);
         let elsewhere = match self.elsewhere() {
             Ok(elsewhere) => elsewhere,
-            Err(why) => return (id, Answer::Refused(Refusal::Stopped(why))),
+            Err(why) => return (id, Answer::Refused(Refusal::Failed(why))),
         };
         let refused = || Answer::Refused(Refusal::Stopped("it cannot run".to_owned()));
         let answer = self.step(Event::Ask { id, request, elsewhere });
@@ -343,7 +340,7 @@ impl Dispatcher {
             }
             Ok(Attempt::Held(_)) => Ok(true),
             // Without a lock there is no telling whether another host runs it.
-            Err(error) => Err(format!("its run lock could not be taken: {error}")),
+            Err(error) => Err(format!("its run lock `{}` could not be taken: {error}", path.display())),
         }
     }
 

@@ -3,20 +3,36 @@
 //! Whoever holds a handle may ask; the actors answer. Records and logs are read through `store`, on a thread that may
 //! wait for the disk, never on the actors.
 
+mod app_settings;
+mod change;
+pub mod check;
+pub mod deployments;
+pub mod files;
+mod health;
+pub mod logs;
+pub mod processes;
 mod read;
+mod site;
 
 use std::{path::PathBuf, sync::Arc};
 
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::change::ChangeError;
+use self::logs::LogWatch;
 use crate::{
-    decide::{admit::Refusal, zone::Zone},
-    host::view::{LiveLog, View},
+    decide::{admit::Refusal, near},
+    host::{
+        app_settings::AppSettings,
+        turns::Turns,
+        view::{LiveLog, View},
+    },
     model::{
         config::Config,
-        id::{JobId, JobKind, JobName, RunId},
+        id::{Instance, JobId, JobKind, JobName, RunId},
         stop::StopReason,
         time::Wall,
+        wish::Wish,
     },
     os::clock::Clock,
     store::layout::Layout,
@@ -24,6 +40,9 @@ use crate::{
 
 /// Commands that wait for the host's ear; when it is full, callers wait.
 pub const COMMANDS_MAX: usize = 1024;
+
+/// Most due times that one question about the future is answered with.
+pub const COMING_MAX: usize = 10_000;
 
 /// Why a command was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +53,9 @@ pub enum CommandError {
     /// There is no such run on its way.
     #[error("job `{0}` has no run {1} on its way")]
     NoRun(JobId, RunId),
+    /// The run is on its way on another host.
+    #[error("run {1} of job `{0}` is on its way on the host `{2}`; ask that one to cancel it")]
+    Elsewhere(JobId, RunId, Instance),
     /// The job has a defect that keeps it from running.
     #[error("job `{0}` cannot run: {1}")]
     Problem(JobId, String),
@@ -95,6 +117,17 @@ pub enum Command {
         /// The answer.
         reply: Reply<()>,
     },
+    /// Keep a wish for a job, or for all.
+    Wish {
+        /// Which; all when `None`.
+        job: Option<JobId>,
+        /// What is asked for.
+        wish: Wish,
+        /// Who asks.
+        who: String,
+        /// The answer.
+        reply: Reply<()>,
+    },
     /// Stop a continuous job and start it again.
     Restart {
         /// Which.
@@ -115,10 +148,27 @@ pub enum Command {
         /// The answer.
         reply: Reply<()>,
     },
+    /// Answer when nothing of a job whose folder was deleted is left; let none of its name begin until it is forgotten.
+    LetGo {
+        /// Which.
+        job: JobId,
+        /// The answer.
+        reply: Reply<()>,
+    },
     /// Forget what was asked of a job, which was deleted.
     Forget {
         /// Which.
         job: JobId,
+        /// The answer.
+        reply: Reply<()>,
+    },
+    /// Answer, to show that you are alive.
+    Ping {
+        /// The answer.
+        reply: Reply<()>,
+    },
+    /// Let every job's actor take over what holds for all jobs now, and answer when all have.
+    Heed {
         /// The answer.
         reply: Reply<()>,
     },
@@ -141,7 +191,13 @@ impl CommandError {
             Self::Refused(_, Refusal::Stopped(_)) | Self::Barred(..) | Self::Stopping => {
                 Some("WebJobs are currently in \"stopped\" state.")
             }
-            Self::NoJob(_) | Self::NoRun(..) | Self::Problem(..) | Self::Invalid(_) | Self::Failed(_) => None,
+            Self::Refused(_, Refusal::Failed(_))
+            | Self::NoJob(_)
+            | Self::NoRun(..)
+            | Self::Elsewhere(..)
+            | Self::Problem(..)
+            | Self::Invalid(_)
+            | Self::Failed(_) => None,
         }
     }
 }
@@ -154,9 +210,13 @@ impl Command {
             Self::Run { reply, .. } => drop(reply.send(Err(error()))),
             Self::Start { reply, .. }
             | Self::Stop { reply, .. }
+            | Self::Wish { reply, .. }
             | Self::Restart { reply, .. }
             | Self::Cancel { reply, .. }
+            | Self::LetGo { reply, .. }
             | Self::Forget { reply, .. }
+            | Self::Ping { reply }
+            | Self::Heed { reply }
             | Self::Refresh { reply, .. } => drop(reply.send(Err(error()))),
         }
     }
@@ -201,7 +261,7 @@ pub struct Coming {
     pub expression: String,
     /// The schedule's label.
     pub label: Option<String>,
-    /// How a change of the clocks moves it, for people.
+    /// How a change of the clocks moves it, or that it is paused, for people.
     pub mark: Option<String>,
 }
 
@@ -218,28 +278,37 @@ struct Shared {
     config: Arc<Config>,
     layout: Layout,
     clock: Clock,
-    zone: Zone,
+    settings: Arc<AppSettings>,
+    turns: Turns,
+    /// Made for the first who follows logs.
+    log_watch: LogWatch,
 }
 
 impl HostHandle {
-    /// Makes the handle of a host that hears `commands` and publishes to `view`. `zone` is that of schedules which name
-    /// none.
+    /// Makes the handle of a host that hears `commands` and publishes to `view`.
     pub fn new(
         commands: mpsc::Sender<Command>,
         view: Arc<View>,
         config: Arc<Config>,
         layout: Layout,
         clock: Clock,
-        zone: Zone,
+        settings: Arc<AppSettings>,
     ) -> Self {
-        Self { shared: Arc::new(Shared { commands, view, config, layout, clock, zone }) }
+        let (turns, log_watch) = (Turns::default(), LogWatch::default());
+        Self { shared: Arc::new(Shared { commands, view, config, layout, clock, settings, turns, log_watch }) }
     }
 
     /// Makes a handle for tests of what stands on it.
     #[cfg(test)]
     pub fn for_tests(commands: mpsc::Sender<Command>, view: Arc<View>, config: Arc<Config>, layout: Layout) -> Self {
-        let zone = Zone::parse("UTC").expect("a name of a zone");
-        Self::new(commands, view, config, layout, Clock::start(), zone)
+        let settings = AppSettings::open(
+            &layout,
+            config.kudu.clone(),
+            crate::decide::zone::Zone::utc(),
+            &std::collections::BTreeMap::new(),
+        );
+        let settings = Arc::new(settings.expect("app settings"));
+        Self::new(commands, view, config, layout, Clock::start(), settings)
     }
 
     /// Returns what every job is doing.
@@ -262,6 +331,11 @@ impl HostHandle {
         self.shared.clock.now().wall
     }
 
+    /// Returns whose turn it is to change the folders of jobs.
+    pub(super) fn turns(&self) -> &Turns {
+        &self.shared.turns
+    }
+
     /// Finds a job without regard to case (spec/kudu-webjobs 1.3); the exact name first.
     pub fn find(&self, kind: JobKind, name: &str) -> Option<JobId> {
         let exact = JobId { kind, name: JobName::parse(name).ok()? };
@@ -271,6 +345,19 @@ impl HostHandle {
         let folded = name.to_lowercase();
         let mut ids = self.view().jobs().into_iter().map(|job| job.found.id.clone());
         ids.find(|id| id.kind == kind && id.name.as_str().to_lowercase() == folded)
+    }
+
+    /// Returns the job that was probably meant by a kind and a name that no job has.
+    pub fn meant(&self, kind: &str, name: &str) -> Option<JobId> {
+        let ids: Vec<JobId> = self.view().jobs().iter().map(|job| job.found.id.clone()).collect();
+        // A right name of another kind, or of none, is meant before any slip.
+        let same = ids.iter().find(|id| id.name.as_str().eq_ignore_ascii_case(name));
+        let near = || {
+            let known = ids.iter().filter(|id| kind.is_empty() || id.kind.as_str() == kind);
+            let name = near::nearest(name, known.map(|id| id.name.as_str()))?;
+            ids.iter().find(|id| id.name.as_str() == name && (kind.is_empty() || id.kind.as_str() == kind))
+        };
+        same.or_else(near).cloned()
     }
 
     /// Returns the log that a run, or a continuous job as a whole, is written to by this host now; `None` when nothing
@@ -298,9 +385,17 @@ impl HostHandle {
     /// Stops a continuous job; it stays stopped over restarts of the host. Answers when the stop has begun.
     ///
     /// # Errors
-    /// When there is no such job, or the wish cannot be kept on disk.
+    /// When there is no such job, or the wish cannot be kept on disk: the job is stopped then all the same.
     pub async fn stop(&self, job: JobId, who: String) -> Result<(), CommandError> {
         self.ask(|reply| Command::Stop { job, who, reply }).await
+    }
+
+    /// Keeps a wish for a job, or for all; answers when it is in force.
+    ///
+    /// # Errors
+    /// When there is no such job, the wish makes no sense, or it cannot be kept on disk.
+    pub async fn wish(&self, job: Option<JobId>, wish: Wish, who: String) -> Result<(), CommandError> {
+        self.ask(|reply| Command::Wish { job, wish, who, reply }).await
     }
 
     /// Stops a continuous job and starts it again.
@@ -314,9 +409,17 @@ impl HostHandle {
     /// Ends one run.
     ///
     /// # Errors
-    /// When no such run is on its way.
+    /// When no such run is on its way here.
     pub async fn cancel(&self, job: JobId, run: RunId, who: String) -> Result<(), CommandError> {
         self.ask(|reply| Command::Cancel { job, run, who, reply }).await
+    }
+
+    /// Waits until nothing of a job whose folder was deleted is left. None of its name begins until it is forgotten.
+    ///
+    /// # Errors
+    /// When its folder came back before its end was noticed.
+    pub async fn let_go(&self, job: JobId) -> Result<(), CommandError> {
+        self.ask(|reply| Command::LetGo { job, reply }).await
     }
 
     /// Forgets what people asked of a job that was deleted, so that a new one of its name starts afresh.

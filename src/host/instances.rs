@@ -3,21 +3,38 @@
 //! A host lives while it holds the lock of its instance; a word that a dead one left behind says nothing. It reads the
 //! disk, so it is asked on threads that may wait.
 
-use std::fs;
+use std::{fs, io, time::Duration};
 
 use serde::Deserialize;
 
 use crate::{
-    model::id::{Instance, JobId},
+    host::handle::CommandError,
+    model::{
+        id::{Instance, JobId, RunId},
+        run::RunPhase,
+    },
     os::{
         file,
         lock::{Attempt, FileLock},
+        machine,
     },
-    store::layout::Layout,
+    store::{layout::Layout, record},
 };
 
 /// Longest text of a word's file, in bytes.
 const WORD_BYTES_MAX: u64 = 4096;
+
+/// Stands between a holder's process and its machine.
+const ON: &str = " on ";
+
+/// Time from one try for a lock that another host has for a moment to the next.
+const BETWEEN: Duration = Duration::from_millis(20);
+
+/// How often a lock is tried that others only look at.
+const LOOK_TRIES: u32 = 5;
+
+/// How often a lock is tried while somebody mends: half a minute.
+const MENDING_TRIES_MAX: u32 = 1500;
 
 /// The file of a word (spec/kudu-webjobs 3.2).
 #[derive(Deserialize)]
@@ -33,19 +50,45 @@ pub fn others(layout: &Layout) -> Vec<Instance> {
     named.filter(|instance| instance != layout.instance() && lives(layout, instance)).collect()
 }
 
-/// Lists the other hosts that are gone without having ended cleanly, each with its lock, which is held meanwhile.
-pub fn gone(layout: &Layout) -> Vec<(Instance, FileLock)> {
+/// A host that is gone and has left something to mend. While this is kept, it does not come back.
+#[derive(Debug)]
+pub struct Gone {
+    /// Its name.
+    pub instance: Instance,
+    /// The name of the machine that it ran on, when that is another one than this.
+    pub elsewhere: Option<String>,
+    _share: FileLock,
+}
+
+/// Lists the other hosts that are gone without having ended cleanly.
+pub fn gone(layout: &Layout) -> Vec<Gone> {
     let folders = fs::read_dir(layout.hosts()).into_iter().flatten().flatten();
-    // A host that ended cleanly has left no journal to mend by: see `recovery`.
     let named = folders.filter_map(|folder| Some(Instance::new(folder.file_name().to_str()?)));
-    let others = named.filter(|instance| instance != layout.instance());
+    let others = named.filter(|instance| instance != layout.instance() && has_left(layout, instance));
     others
         .filter_map(|instance| {
-            let path = layout.host_lock_of(&instance);
-            let lock = path.exists().then(|| FileLock::try_exclusive(&path).ok().flatten()).flatten()?;
-            Some((instance, lock))
+            let share = FileLock::try_shared(&layout.host_lock_of(&instance)).ok().flatten()?;
+            Some(Gone { elsewhere: other_machine(&share.holder()), instance, _share: share })
         })
         .collect()
+}
+
+/// Tells whether a host that ended has left something to mend: one that ended cleanly leaves an empty journal and no
+/// `host.json`.
+pub fn has_left(layout: &Layout, instance: &Instance) -> bool {
+    let theirs = layout.of(instance);
+    fs::metadata(theirs.open_runs()).is_ok_and(|file| file.len() > 0) || theirs.host_json().exists()
+}
+
+/// Describes this process as the holder of a host's lock.
+pub fn holder() -> String {
+    format!("process {}{ON}{}", machine::own_pid(), machine::host_name())
+}
+
+/// Returns the machine of a holder, unless it is this one or not told.
+fn other_machine(holder: &str) -> Option<String> {
+    let (_, name) = holder.split_once(ON)?;
+    (name != machine::host_name()).then(|| name.to_owned())
 }
 
 /// Returns what another host does with a job, in Kudu's words.
@@ -54,26 +97,60 @@ pub fn word(layout: &Layout, job: &JobId, instance: &Instance) -> Option<String>
     serde_json::from_slice(&text).ok().map(|file: WordFile| file.status)
 }
 
-fn lives(layout: &Layout, instance: &Instance) -> bool {
-    let path = layout.host_lock_of(instance);
-    // Looking must not make a lock where there is none.
-    path.exists() && matches!(FileLock::try_exclusive(&path), Ok(None))
+/// Says why a run that is not on its way here cannot be cancelled here.
+pub fn no_run(layout: &Layout, job: &JobId, run: RunId) -> CommandError {
+    let running = record::read(layout, job, run).filter(|record| !matches!(record.phase, RunPhase::Ended(_)));
+    match running.map(|record| record.instance) {
+        Some(instance) if instance != *layout.instance() && lives(layout, &instance) => {
+            CommandError::Elsewhere(job.clone(), run, instance)
+        }
+        Some(_) | None => CommandError::NoRun(job.clone(), run),
+    }
 }
 
-/// Takes a host's own lock. Another host that looks whether this one lives holds it for a moment: it is tried again.
+/// Tells whether a host lives.
+pub fn lives(layout: &Layout, instance: &Instance) -> bool {
+    matches!(FileLock::try_shared(&layout.host_lock_of(instance)), Ok(None))
+}
+
+/// Takes a host's own lock. Another host that looks whether this one lives shares in it for a moment, and one that mends
+/// what an earlier life has left for as long as that takes: it is tried again.
 ///
 /// # Errors
 /// When the file cannot be made or locked at all.
-pub async fn take_own(layout: &Layout, holder: &str) -> std::io::Result<Attempt> {
-    const TRIES: u32 = 5;
-    const BETWEEN: std::time::Duration = std::time::Duration::from_millis(20);
-    for _ in 1..TRIES {
-        match FileLock::try_exclusive_as(&layout.host_lock(), holder)? {
-            Attempt::Held(_) => tokio::time::sleep(BETWEEN).await,
+pub async fn take_own(layout: &Layout) -> io::Result<Attempt> {
+    let holder = holder();
+    let mut tries = 1;
+    loop {
+        match FileLock::try_exclusive_as(&layout.host_lock(), &holder)? {
             taken @ Attempt::Taken(_) => return Ok(taken),
+            held @ Attempt::Held(_) if tries >= MENDING_TRIES_MAX => return Ok(held),
+            held @ Attempt::Held(_) => {
+                let mended = layout.mending_lock_of(layout.instance());
+                let is_mended = matches!(FileLock::try_shared(&mended), Ok(None));
+                if tries >= LOOK_TRIES && !is_mended {
+                    return Ok(held);
+                }
+            }
+        }
+        tries += 1;
+        tokio::time::sleep(BETWEEN).await;
+    }
+}
+
+/// Becomes the one who mends what a host has left, or waits until another has done so; `None` when it takes too long.
+///
+/// # Errors
+/// When the file cannot be made or locked at all.
+pub async fn take_mending(layout: &Layout, instance: &Instance) -> io::Result<Option<FileLock>> {
+    let path = layout.mending_lock_of(instance);
+    for _ in 1..MENDING_TRIES_MAX {
+        match FileLock::try_exclusive(&path)? {
+            None => tokio::time::sleep(BETWEEN).await,
+            taken @ Some(_) => return Ok(taken),
         }
     }
-    FileLock::try_exclusive_as(&layout.host_lock(), holder)
+    FileLock::try_exclusive(&path)
 }
 
 #[cfg(test)]
@@ -96,5 +173,22 @@ mod tests {
         assert_eq!(word(&one, &job, one.instance()), None);
         drop((lock, own));
         assert_eq!(others(&one), []);
+    }
+
+    #[test]
+    fn who_is_gone_and_has_left_something_is_told_with_its_machine() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let layout = |name| Layout::new(folder.path().to_owned(), Instance::new(name));
+        let (one, two) = (layout("one"), layout("two"));
+        let here = FileLock::try_exclusive_as(&two.host_lock(), &holder()).expect("a lock");
+        fs::write(two.open_runs(), "+").expect("it is written");
+        assert!(gone(&one).is_empty(), "it lives");
+        drop(here);
+        assert_eq!(gone(&one).pop().map(|gone| (gone.instance, gone.elsewhere)), Some((Instance::new("two"), None)));
+        let there = FileLock::try_exclusive_as(&two.host_lock(), "process 7 on the moon").expect("a lock");
+        drop(there);
+        assert_eq!(gone(&one).pop().and_then(|gone| gone.elsewhere).as_deref(), Some("the moon"));
+        fs::write(two.open_runs(), "").expect("it is written");
+        assert!(gone(&one).is_empty(), "it ended cleanly");
     }
 }

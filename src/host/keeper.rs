@@ -64,7 +64,7 @@ impl Keeper {
     /// Removes what is no longer kept.
     pub fn prune(&mut self, job: &Job) {
         let history = &job.settings.history;
-        let runs = history.runs.unwrap_or(self.machine.config.kudu.history_size);
+        let runs = history.runs.unwrap_or(self.machine.engine().kudu.history_size);
         if self.runs.len() <= runs as usize && history.max_age.is_none() {
             return;
         }

@@ -13,8 +13,14 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use crate::{
-    decide::{life::LifePolicy, zone::Zone},
-    host::{scanner::ScanRequest, view::View},
+    decide::life::LifePolicy,
+    host::{
+        app_log::AppLog,
+        app_settings::{AppSettings, Engine},
+        neighbours::Neighbours,
+        scanner::ScanRequest,
+        view::View,
+    },
     model::{
         config::Config,
         event::News,
@@ -25,7 +31,11 @@ use crate::{
         settings::LogSetting,
         time::{Now, Wall},
     },
-    os::{clock::Clock, process::Spawner, workcopy::WorkCopies},
+    os::{
+        clock::Clock,
+        process::{Cgroups, Spawner},
+        workcopy::WorkCopies,
+    },
     store::{
         layout::Layout,
         log::{LogFile, LogName, LogWriter, Packer, Sharing},
@@ -44,6 +54,10 @@ pub struct Machine {
     pub layout: Layout,
     /// Starts processes.
     pub spawner: Spawner,
+    /// Where the cgroups of runs are made, where one can be had.
+    pub cgroups: Option<Cgroups>,
+    /// Tells when other hosts on this root die.
+    pub neighbours: Neighbours,
     /// Private working copies of the jobs' folders.
     pub copies: WorkCopies,
     /// Asks for folders to be read.
@@ -54,12 +68,14 @@ pub struct Machine {
     pub view: Arc<View>,
     /// The environment that jobs inherit.
     pub environment: Vec<(OsString, OsString)>,
-    /// The zone of schedules that name none.
-    pub zone: Zone,
+    /// Kudu's app settings, and what holds for all jobs by them.
+    pub settings: Arc<AppSettings>,
     /// How lines of logs begin.
     pub style: LineStyle,
     /// When the host began.
     pub began: Wall,
+    /// Where the output of all jobs goes, besides their own logs.
+    pub app_log: AppLog,
     /// Runs that began here and have not ended.
     pub open_runs: Mutex<OpenRuns>,
 }
@@ -70,9 +86,14 @@ impl Machine {
         self.clock.now()
     }
 
+    /// Returns what holds for all jobs now.
+    pub fn engine(&self) -> Arc<Engine> {
+        self.settings.engine()
+    }
+
     /// Tells whoever follows the host of something that happened now.
     pub fn tell(&self, news: News) {
-        self.view.events().tell(self.now().wall, news);
+        self.view.tell(self.now().wall, news);
     }
 
     /// Makes the writer of a log; nothing is opened yet.
@@ -108,7 +129,7 @@ impl Machine {
         let settings = &job.settings;
         let host_idle = match job.id.kind {
             JobKind::Continuous => None,
-            JobKind::Triggered => self.config.kudu.idle_timeout,
+            JobKind::Triggered => self.engine().kudu.idle_timeout,
         };
         LifePolicy {
             grace: job.grace(),

@@ -7,8 +7,8 @@ use crate::{
     model::{
         id::{JobId, RunId},
         job::Found,
+        wish::Wishes,
     },
-    store::overrides::Stopped,
 };
 
 /// Messages that wait for an actor; when it is full, the reconciler waits.
@@ -64,8 +64,8 @@ pub enum Ending {
 pub struct Update {
     /// Its folder as last read.
     pub found: Arc<Found>,
-    /// Whether somebody stopped it.
-    pub stopped: Option<Stopped>,
+    /// What people asked of it.
+    pub wishes: Wishes,
 }
 
 /// A request for a run.

@@ -11,14 +11,19 @@
 //! A failure in an actor becomes an event, a problem or a line in the trace; it never ends the loop. The host ends only
 //! for what it cannot live without: its data folder, its lock, its listener.
 
+pub mod app_log;
+pub mod app_settings;
 pub mod deploy;
 pub mod dispatcher;
 pub mod events;
 pub mod handle;
+pub mod hold;
 pub mod instances;
 pub mod keeper;
 pub mod machine;
 pub mod message;
+pub mod metrics;
+pub mod neighbours;
 pub mod publish;
 pub mod reconciler;
 pub mod recovery;
@@ -26,4 +31,6 @@ pub mod run;
 pub mod scanner;
 pub mod start;
 pub mod supervisor;
+pub mod trace;
+pub mod turns;
 pub mod view;

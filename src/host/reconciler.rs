@@ -3,7 +3,12 @@
 //! It alone knows which actors there are and what people asked of jobs beyond their folders. It never waits for a job:
 //! a job that takes long to stop is left to its actor, and a folder that comes back meanwhile waits for it.
 
-use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
+mod deleting;
+mod heed;
+mod unsaved;
+mod wish;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
@@ -18,18 +23,19 @@ use crate::{
         handle::{Command, CommandError, Reply},
         machine::Machine,
         message::{Ask, Ending, JobMessage, Update},
+        neighbours,
         scanner::{Round, ScanRequest},
         supervisor::Supervisor,
     },
     model::{
         id::{JobId, JobKind},
         job::{Desired, Found},
-        listing,
         run::Trigger,
         time::Mono,
+        wish::Wishes,
     },
     os::watch::single::FileWatch,
-    store::overrides::{Overrides, Stopped},
+    store::overrides::Overrides,
 };
 
 /// A job found this soon after the host's start was there before it.
@@ -49,15 +55,16 @@ pub struct Reconciler {
     leaving: JoinSet<JobId>,
     /// Their inboxes: an actor whose inbox is dropped takes it for the end of the host.
     left: BTreeMap<JobId, mpsc::Sender<JobMessage>>,
+    /// Jobs that are being deleted, with who waits until their actors have ended.
+    deleting: BTreeMap<JobId, Option<Reply<()>>>,
     is_first: bool,
     started: Mono,
-    ready: watch::Sender<bool>,
 }
 
 #[derive(Debug)]
 struct Actor {
     /// What it was told last of what people asked.
-    stopped: Option<Stopped>,
+    wishes: Wishes,
     inbox: mpsc::Sender<JobMessage>,
     life: JoinHandle<()>,
 }
@@ -82,8 +89,8 @@ enum Heard {
 }
 
 impl Reconciler {
-    /// Makes the actor; `ready` becomes true when the first picture has been carried out.
-    pub fn new(machine: &Arc<Machine>, overrides: Overrides, ready: watch::Sender<bool>) -> Self {
+    /// Makes the actor; the view is ready when the first picture has been carried out.
+    pub fn new(machine: &Arc<Machine>, overrides: Overrides) -> Self {
         let path = machine.layout.overrides();
         let watch = FileWatch::start(&path).inspect_err(|error| {
             warn!(path = %path.display(), %error, "what other hosts are asked is noticed on a timer only");
@@ -97,9 +104,9 @@ impl Reconciler {
             actors: BTreeMap::new(),
             leaving: JoinSet::new(),
             left: BTreeMap::new(),
+            deleting: BTreeMap::new(),
             is_first: true,
             started: machine.now().mono,
-            ready,
         }
     }
 
@@ -127,10 +134,7 @@ impl Reconciler {
             match heard {
                 Heard::Command(Some(command)) => self.command(command).await,
                 Heard::Round(Some(round)) => self.round(round).await,
-                Heard::Left(id) => {
-                    self.left.remove(&id);
-                    self.carry_out(Vec::new()).await;
-                }
+                Heard::Left(id) => self.has_left(&id).await,
                 Heard::Overrides => self.heed_overrides().await,
                 Heard::Stop | Heard::Command(None) | Heard::Round(None) => break,
             }
@@ -181,12 +185,16 @@ impl Reconciler {
     async fn round(&mut self, round: Round) {
         self.desired = round.desired;
         self.heed_overrides().await;
+        if self.machine.settings.refresh() {
+            self.heed_settings(None).await;
+        }
         self.carry_out(round.replies).await;
         if std::mem::take(&mut self.is_first) {
-            self.ready.send_replace(true);
+            self.machine.view.publish_ready();
         }
         let machine = Arc::clone(&self.machine);
         tokio::task::spawn_blocking(move || {
+            neighbours::look(&machine);
             for (path, error) in machine.copies.collect() {
                 warn!(path = %path.display(), %error, "could not remove an old working copy");
             }
@@ -223,11 +231,11 @@ impl Reconciler {
             warn!(%error, "could not read what people asked of jobs");
         }
         for (id, actor) in &mut self.actors {
-            let stopped = self.overrides.stopped(id).cloned();
-            let Some(found) = self.observed.get(id).filter(|_| stopped != actor.stopped) else { continue };
-            info!(job = %id, stopped = stopped.is_some(), "another host was asked to stop or start a job");
-            actor.stopped.clone_from(&stopped);
-            let update = Update { found: Arc::clone(found), stopped };
+            let wishes = self.overrides.wishes(id);
+            let Some(found) = self.observed.get(id).filter(|_| wishes != actor.wishes) else { continue };
+            info!(job = %id, stopped = wishes.stopped.is_some(), "another host was asked something of a job");
+            actor.wishes.clone_from(&wishes);
+            let update = Update { found: Arc::clone(found), wishes };
             // One that has ended needs no telling.
             let _ = actor.inbox.send(JobMessage::Update(Box::new(update), None)).await;
         }
@@ -250,7 +258,7 @@ impl Reconciler {
 
     fn add(&mut self, found: Arc<Found>) {
         let id = found.id.clone();
-        if self.left.contains_key(&id) {
+        if self.left.contains_key(&id) || self.deleting.contains_key(&id) {
             return;
         }
         for problem in &found.problems {
@@ -261,8 +269,8 @@ impl Reconciler {
         let starting = self.is_first || self.machine.now().mono.since(self.started) < STARTING;
         let trigger =
             if starting { Trigger::Startup } else { Trigger::Change { what: "the job was added".to_owned() } };
-        let stopped = self.overrides.stopped(&id).cloned();
-        let update = Update { stopped: stopped.clone(), found };
+        let wishes = self.overrides.wishes(&id);
+        let update = Update { wishes: wishes.clone(), found };
         let (inbox, life) = match id.kind {
             JobKind::Continuous => Supervisor::spawn(&self.machine, update, trigger),
             JobKind::Triggered => Dispatcher::spawn(&self.machine, update, trigger),
@@ -270,7 +278,7 @@ impl Reconciler {
         if !self.is_first {
             info!(job = %id, "a job was added");
         }
-        self.actors.insert(id, Actor { stopped, inbox, life });
+        self.actors.insert(id, Actor { wishes, inbox, life });
     }
 
     async fn update(&mut self, found: Arc<Found>) -> Option<tokio::sync::oneshot::Receiver<Result<(), CommandError>>> {
@@ -279,10 +287,10 @@ impl Reconciler {
             warn!(job = %id, %problem, "a job has a problem");
         }
         self.observed.insert(id.clone(), Arc::clone(&found));
-        let update = Update { stopped: self.overrides.stopped(&id).cloned(), found };
+        let update = Update { wishes: self.overrides.wishes(&id), found };
         let (reply, told) = tokio::sync::oneshot::channel();
         let actor = self.actors.get_mut(&id)?;
-        actor.stopped.clone_from(&update.stopped);
+        actor.wishes.clone_from(&update.wishes);
         actor.inbox.send(JobMessage::Update(Box::new(update), Some(reply))).await.ok()?;
         Some(told)
     }
@@ -301,11 +309,12 @@ impl Reconciler {
             }
             Command::Start { job, who, reply } => self.start(job, who, reply).await,
             Command::Stop { job, who, reply } => self.stop_job(job, who, reply).await,
-            Command::Forget { job, reply } => {
-                let done = self.overrides.start(&job).map_err(|error| CommandError::Failed(format!("{error:#}")));
-                // Whoever no longer waits for an answer gets none.
-                let _ = reply.send(done);
-            }
+            Command::Wish { job, wish, who, reply } => self.wish(job, wish, who, reply).await,
+            Command::LetGo { job, reply } => self.let_go(job, reply),
+            Command::Forget { job, reply } => self.forget(&job, reply).await,
+            Command::Heed { reply } => self.heed_settings(Some(reply)).await,
+            // Whoever no longer waits for an answer gets none.
+            Command::Ping { reply } => drop(reply.send(Ok(()))),
             Command::Refresh { job, reply } => {
                 let scan = self.machine.scan.clone();
                 // Not awaited here: the scanner may be waiting for this actor to take its last round.
@@ -329,42 +338,6 @@ impl Reconciler {
             }
         }
     }
-
-    async fn start(&mut self, job: JobId, who: String, reply: Reply<()>) {
-        let Some(found) = self.observed.get(&job).cloned() else {
-            return drop(reply.send(Err(CommandError::NoJob(job))));
-        };
-        let freed = self.overrides.start(&job).map_err(|error| CommandError::Failed(format!("{error:#}")));
-        let found = freed.and_then(|()| without_marker(found));
-        let found = match found {
-            Ok(found) => found,
-            Err(error) => return drop(reply.send(Err(error))),
-        };
-        self.observed.insert(job.clone(), Arc::clone(&found));
-        info!(%job, %who, "starting a job on request");
-        let update = Update { found, stopped: None };
-        let Some(actor) = self.actors.get_mut(&job) else { return };
-        actor.stopped = None;
-        // An actor that has ended answers by the second message.
-        let _ = actor.inbox.send(JobMessage::Update(Box::new(update), None)).await;
-        self.pass(&job, reply, |reply| JobMessage::Start { who, reply }).await;
-    }
-
-    async fn stop_job(&mut self, job: JobId, who: String, reply: Reply<()>) {
-        let Some(found) = self.observed.get(&job).cloned() else {
-            return drop(reply.send(Err(CommandError::NoJob(job))));
-        };
-        let stopped = Stopped { by: who.clone(), at: self.machine.now().wall };
-        if let Err(error) = self.overrides.stop(&job, stopped.clone()) {
-            return drop(reply.send(Err(CommandError::Failed(format!("{error:#}")))));
-        }
-        info!(%job, %who, "stopping a job on request");
-        if let Some(actor) = self.actors.get_mut(&job) {
-            actor.stopped = Some(stopped.clone());
-        }
-        let update = Update { found, stopped: Some(stopped) };
-        self.pass(&job, reply, |reply| JobMessage::Update(Box::new(update), Some(reply))).await;
-    }
 }
 
 async fn told(watch: Option<&FileWatch>) {
@@ -372,19 +345,4 @@ async fn told(watch: Option<&FileWatch>) {
         Some(watch) => watch.changed().await,
         None => std::future::pending().await,
     }
-}
-
-/// Removes the marker that keeps a job from running, which is what Kudu's start does (spec/kudu-webjobs 3.7).
-fn without_marker(found: Arc<Found>) -> Result<Arc<Found>, CommandError> {
-    let Some(job) = found.job.as_ref().filter(|job| job.disable_marker) else { return Ok(found) };
-    let folder = job.root.join(&job.script.dir);
-    let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
-    for entry in entries.filter(|entry| entry.file_name().to_str().is_some_and(listing::is_disable_marker)) {
-        let path = entry.path();
-        fs::remove_file(&path)
-            .map_err(|error| CommandError::Failed(format!("could not remove `{}`: {error}", path.display())))?;
-    }
-    let mut job = (**job).clone();
-    job.disable_marker = false;
-    Ok(Arc::new(Found { job: Some(Arc::new(job)), ..(*found).clone() }))
 }

@@ -1,13 +1,13 @@
 //! After a crash of the host: the runs whose end nobody saw are found and ended, and their records are closed.
 
-use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 
 use tracing::{info, warn};
 
 use crate::{
     decide::recover::{self, Traces},
     host::{
-        instances,
+        instances::{self, Gone},
         machine::{KEEP_ALL, Machine, sharing},
     },
     model::{
@@ -17,9 +17,8 @@ use crate::{
         run::{RunPhase, RunRecord, Trigger},
         time::Wall,
     },
-    os::process::{self, RunMark},
+    os::process::{self, Ended, RunMark},
     store::{
-        layout::Layout,
         open_runs::{Open, OpenRuns},
         record,
     },
@@ -28,67 +27,116 @@ use crate::{
 /// Ends what earlier lives left running, of this instance and of those that are gone, and closes the records of their
 /// runs. `open` is what this instance's journal tells; `None` when there was none, so that every record is looked at.
 pub async fn recover(machine: &Arc<Machine>, open: Option<Open>) {
-    of_instance(machine, machine.layout.instance(), open).await;
+    of_instance(machine, machine.layout.instance(), None, open).await;
+    if let Some(cgroups) = &machine.cgroups {
+        // Whoever belongs to no run that is known. Ours are counted by now.
+        tell_ended(cgroups.end_leftovers().await);
+    }
     // A machine that comes back under another name, as containers do, would never look for its own.
-    for (instance, lock) in instances::gone(&machine.layout) {
-        let layout = Layout::new(machine.layout.data().to_owned(), instance.clone());
-        match OpenRuns::open(layout.open_runs()) {
-            Ok((journal, Some(open))) if !open.is_empty() => {
-                drop(journal);
-                info!(%instance, "mending what a host that is gone has left");
-                of_instance(machine, &instance, Some(open)).await;
+    mend_gone(machine).await;
+}
+
+/// Mends what other hosts have left that are gone, or waits until whoever does so is done. A look costs some 20 µs a host
+/// when there is nothing to do. What only one host may run is started after this.
+pub async fn mend_gone(machine: &Arc<Machine>) {
+    for gone in instances::gone(&machine.layout) {
+        let instance = &gone.instance;
+        let mending = match instances::take_mending(&machine.layout, instance).await {
+            Ok(Some(mending)) => mending,
+            Ok(None) => {
+                warn!(%instance, "another host takes long to mend what this one has left; going on without");
+                continue;
             }
-            Ok(_) => {}
-            Err(error) => warn!(%instance, %error, "could not read the journal of a host that is gone"),
+            Err(error) => {
+                warn!(%instance, %error, "could not mend what a host that is gone has left");
+                continue;
+            }
+        };
+        // Another may have done it meanwhile.
+        if instances::has_left(&machine.layout, instance) {
+            mend(machine, &gone).await;
         }
-        for path in [layout.open_runs(), layout.host_json()] {
-            // It may never have been there.
-            let _ = fs::remove_file(path);
-        }
-        drop(lock);
+        drop(mending);
     }
 }
 
-async fn of_instance(machine: &Arc<Machine>, instance: &Instance, open: Option<Open>) {
-    let layout = machine.layout.clone();
-    let root = layout.data().to_owned();
+async fn mend(machine: &Arc<Machine>, gone: &Gone) {
+    let Gone { instance, elsewhere, .. } = gone;
+    let theirs = machine.layout.of(instance);
+    let is_mended = match OpenRuns::read(&theirs.open_runs()) {
+        Ok(Some(open)) if !open.is_empty() => {
+            info!(%instance, "mending what a host that is gone has left");
+            of_instance(machine, instance, elsewhere.as_deref(), Some(open)).await
+        }
+        Ok(_) => true,
+        Err(error) => {
+            warn!(%instance, %error, "could not read the journal of a host that is gone");
+            false
+        }
+    };
+    let journal = is_mended.then(|| theirs.open_runs());
+    for path in journal.into_iter().chain([theirs.host_json()]) {
+        // It may never have been there.
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// Returns whether every record is closed. Those on another machine than this, `elsewhere`, have processes out of reach.
+async fn of_instance(machine: &Arc<Machine>, instance: &Instance, elsewhere: Option<&str>, open: Option<Open>) -> bool {
+    let root = machine.layout.data().to_owned();
     let listed = {
-        let (machine, instance, root) = (Arc::clone(machine), instance.clone(), root.clone());
-        let read = move || (unfinished(&machine, &instance, open), process::lost_processes(&root, &instance));
+        let (machine, instance) = (Arc::clone(machine), instance.clone());
+        let read = move || {
+            let records = unfinished(&machine, &instance, open);
+            let mark = |record: &RunRecord| {
+                let data_path = machine.layout.job(&record.job);
+                RunMark { instance: instance.clone(), run: record.id, data_path }
+            };
+            let marks: Vec<RunMark> = records.iter().map(mark).collect();
+            let counts = process::count_lost(&marks, machine.cgroups.as_ref());
+            (records, marks, counts)
+        };
         tokio::task::spawn_blocking(read).await
     };
-    let Ok((records, lost)) = listed else { return };
-    let mut counts: BTreeMap<(JobId, RunId), usize> = BTreeMap::new();
-    for process in &lost {
-        *counts.entry((process.job.clone(), process.run)).or_default() += 1;
+    let (records, marks, counts) = match listed {
+        Ok(listed) => listed,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    };
+    tell_ended(process::end_lost(&root, instance, &marks, machine.cgroups.as_ref(), Duration::ZERO).await);
+    if let Some(there) = elsewhere.filter(|_| !records.is_empty()) {
+        warn!(%instance, machine = %there, "what a host has left on another machine cannot be ended from here");
     }
-    let mark =
-        |record: &RunRecord| RunMark { instance: instance.clone(), run: record.id, data_path: layout.job(&record.job) };
-    let marks: Vec<RunMark> = records.iter().map(mark).collect();
-    let ended = process::end_lost(&root, instance, &marks, Duration::ZERO).await;
+    let (machine, elsewhere) = (Arc::clone(machine), elsewhere.map(str::to_owned));
+    let close_all = move || {
+        let mut is_closed = true;
+        for (record, ended_now) in records.iter().zip(counts) {
+            let elsewhere = elsewhere.as_deref();
+            let traces = Traces { ended_now, elsewhere, last_sign: last_sign(&machine, record) };
+            is_closed &= close(&machine, record, traces);
+        }
+        is_closed
+    };
+    match tokio::task::spawn_blocking(close_all).await {
+        Ok(is_closed) => is_closed,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+fn tell_ended(ended: Ended) {
     if ended.killed > 0 || ended.left > 0 {
         warn!(killed = ended.killed, left = ended.left, "ended processes that an earlier host had left");
     }
-    let machine = Arc::clone(machine);
-    let close = move || {
-        for record in records {
-            close(&machine, &record, counts.get(&(record.job.clone(), record.id)).copied().unwrap_or(0));
-        }
-    };
-    if let Err(error) = tokio::task::spawn_blocking(close).await {
-        std::panic::resume_unwind(error.into_panic());
-    }
 }
 
-fn close(machine: &Machine, record: &RunRecord, ended_now: usize) {
+/// Tells whether the record is closed.
+fn close(machine: &Machine, record: &RunRecord, traces: Traces<'_>) -> bool {
     let now = machine.now();
-    let traces = Traces { ended_now, last_sign: last_sign(machine, record) };
     let closed = recover::close(record, traces, now.wall);
     let reason = closed.reason.as_deref().unwrap_or_default();
     info!(job = %closed.job, run = %closed.id, %reason, "closed the record of a lost run");
     if let Err(error) = record::write(&machine.layout, &closed) {
         warn!(job = %closed.job, run = %closed.id, %error, "could not close the record of a lost run");
-        return;
+        return false;
     }
     let (dir, name) = machine.layout.run_log(&closed.job, closed.id);
     let log = machine.log_named(dir, name, sharing(closed.job.kind), KEEP_ALL);
@@ -97,6 +145,7 @@ fn close(machine: &Machine, record: &RunRecord, ended_now: usize) {
     log.release();
     machine.note_end(&closed.job, closed.id);
     machine.tell(News::RunEnded(Arc::new(closed)));
+    true
 }
 
 /// When the run's log was last written.

@@ -19,6 +19,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::warn;
 
 use self::task::Task;
+pub use self::task::chain;
 use crate::{
     decide::life::{End, LifeAction, LifeEvent},
     host::{machine::Machine, scanner::ScanRequest},

@@ -169,6 +169,7 @@ impl Scanner {
             }
             let is_whole = due.iter().any(|due| matches!(due, Due::Everything(_)));
             if is_whole {
+                self.watch.look_again();
                 rescan_at = clock.now().mono + if self.blind { RESCAN_BLIND } else { RESCAN };
             }
             let is_first = self.desired.generation == 0;

@@ -1,6 +1,10 @@
 //! The life of a host: what is opened, in which order, and how it ends.
 
-use std::{fs, io, sync::Arc, sync::Mutex, time::Duration};
+use std::{
+    fs, io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 use tokio::{
@@ -12,11 +16,16 @@ use tracing::{debug, info, warn};
 use crate::{
     decide::zone::Zone,
     host::{
-        handle::{COMMANDS_MAX, HostHandle},
+        app_log::AppLog,
+        app_settings::{self, AppSettings},
+        deploy::beside::{self, When},
+        handle::{COMMANDS_MAX, HostHandle, deployments},
         instances,
         machine::Machine,
+        neighbours::{self, Neighbours},
         reconciler::{Reconciler, Stopping},
         recovery,
+        run::chain,
         scanner::{self, Scanner},
         view::View,
     },
@@ -36,6 +45,8 @@ const PACK_DELAY: Duration = Duration::from_secs(10);
 
 /// Longest time that a host which ends takes to remove its working copies.
 const CLEAR_MAX: Duration = Duration::from_secs(5);
+/// What a stop takes beyond the jobs' graces: output that is drained, records, copies.
+const STOP_SLACK: Duration = Duration::from_secs(15);
 
 /// Why a host does not start.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +90,6 @@ pub struct Host {
     handle: HostHandle,
     machine: Arc<Machine>,
     stop: watch::Sender<Stopping>,
-    ready: watch::Receiver<bool>,
     reconciler: JoinHandle<()>,
     _lock: FileLock,
 }
@@ -107,19 +117,22 @@ impl Host {
         prepare(&config, &layout)?;
         let lock = take_lock(&layout).await?;
         let (scan, requested) = mpsc::channel(scanner::REQUESTS_MAX);
-        let cgroups = cgroups(&config).await;
+        let cgroups = cgroups(&config);
         let (machine, open) = machine(config, layout, zone, scan, cgroups)?;
         recovery::recover(&machine, open).await;
+        neighbours::look(&machine);
+        sweep_jobs(&machine).await;
+        deployments::mend(&machine.config.jobs, &machine.layout, machine.now().wall);
         sweep(&machine);
         let overrides =
             Overrides::open(machine.layout.overrides()).map_err(failed("read what people asked of jobs"))?;
         let rounds = Scanner::spawn(&machine, requested).map_err(failed("watch the job folders"))?;
         let (commands, commanded) = mpsc::channel(COMMANDS_MAX);
+        tokio::spawn(app_settings::follow(Arc::clone(&machine.settings), commands.clone()));
         let (stop, stopping) = watch::channel(Stopping::No);
-        let (is_ready, ready) = watch::channel(false);
-        let reconciler = Reconciler::new(&machine, overrides, is_ready).live(commanded, rounds, stopping);
+        let reconciler = Reconciler::new(&machine, overrides).live(commanded, rounds, stopping);
         let reconciler = tokio::spawn(reconciler);
-        Ok(Self { handle: handle(commands, &machine), machine, stop, ready, reconciler, _lock: lock })
+        Ok(Self { handle: handle(commands, &machine), machine, stop, reconciler, _lock: lock })
     }
 
     /// Returns a handle to ask it with.
@@ -128,11 +141,17 @@ impl Host {
     }
 
     /// Waits until the first picture of the job folders has been carried out, and returns it in words.
-    pub async fn ready(&mut self) -> String {
-        // A host that ends before that has said why.
-        let _ = self.ready.wait_for(|ready| *ready).await;
+    pub async fn ready(&self) -> String {
+        self.machine.view.ready().await;
         let jobs = self.machine.view.jobs();
         scanner::census(&jobs.iter().map(|job| (job.found.id.clone(), Arc::clone(&job.found))).collect())
+    }
+
+    /// Returns how long a stop may take: the longest grace of any job, and a bit.
+    pub fn patience(&self) -> Duration {
+        let jobs = self.machine.view.jobs();
+        let graces = jobs.iter().filter_map(|job| Some(job.found.job.as_ref()?.grace()));
+        graces.max().unwrap_or_default() + STOP_SLACK
     }
 
     /// Tells commands where the API is.
@@ -174,6 +193,13 @@ impl Host {
         if left.killed > 0 || left.left > 0 {
             warn!(killed = left.killed, left = left.left, "ended processes that belonged to no run");
         }
+        if let Some(cgroups) = &self.machine.cgroups {
+            cgroups.remove();
+        }
+        // Others see by it that there is nothing to mend.
+        if let Err(error) = self.machine.open_runs.lock().unwrap_or_else(PoisonError::into_inner).compact() {
+            warn!(%error, "could not write the journal of runs anew");
+        }
         // It may never have been announced.
         let _ = fs::remove_file(self.machine.layout.host_json());
         info!("all jobs have ended");
@@ -207,12 +233,12 @@ fn prepare(config: &Config, layout: &Layout) -> Result<(), StartError> {
         }
         file::create_folders(&layout.kind(kind)).map_err(failed("make the data folder"))?;
     }
+    file::create_folders(&layout.application_log()).map_err(failed("make the data folder"))?;
     file::create_folders(&layout.host()).map_err(failed("make the data folder"))
 }
 
 async fn take_lock(layout: &Layout) -> Result<FileLock, StartError> {
-    let holder = format!("process {}", crate::os::machine::own_pid());
-    match instances::take_own(layout, &holder).await.map_err(failed("lock the data folder"))? {
+    match instances::take_own(layout).await.map_err(failed("lock the data folder"))? {
         Attempt::Taken(lock) => Ok(lock),
         Attempt::Held(holder) => Err(StartError::Taken { instance: layout.instance().to_string(), holder }),
     }
@@ -220,18 +246,22 @@ async fn take_lock(layout: &Layout) -> Result<FileLock, StartError> {
 
 fn handle(commands: mpsc::Sender<crate::host::handle::Command>, machine: &Machine) -> HostHandle {
     let (view, config) = (Arc::clone(&machine.view), Arc::clone(&machine.config));
-    HostHandle::new(commands, view, config, machine.layout.clone(), machine.clock.clone(), machine.zone.clone())
+    HostHandle::new(
+        commands,
+        view,
+        config,
+        machine.layout.clone(),
+        machine.clock.clone(),
+        Arc::clone(&machine.settings),
+    )
 }
 
-/// Opens the place for cgroups where one can be had, and ends whom an earlier life of this host left in it.
-async fn cgroups(config: &Config) -> Option<Cgroups> {
+/// Opens the place for cgroups where one can be had.
+fn cgroups(config: &Config) -> Option<Cgroups> {
     // The temporary folder belongs to this host alone, and so does its name.
     let name = config.temp.file_name().unwrap_or_default().to_string_lossy();
     match Cgroups::open(&name) {
-        Ok(cgroups) => {
-            cgroups.end_leftovers().await;
-            Some(cgroups)
-        }
+        Ok(cgroups) => Some(cgroups),
         Err(error) => {
             debug!(%error, "no cgroup is to be had; processes are found by their group, parents and marks");
             None
@@ -249,26 +279,49 @@ fn machine(
     cgroups: Option<Cgroups>,
 ) -> Result<Opened, StartError> {
     let clock = Clock::start();
-    let spawner = Spawner::start(clock.clone(), cgroups).map_err(failed("start the threads that start processes"))?;
+    let spawner =
+        Spawner::start(clock.clone(), cgroups.clone()).map_err(failed("start the threads that start processes"))?;
     let copies = WorkCopies::open(&config.temp).map_err(failed("open the folder for working copies"))?;
-    let (open_runs, open) = OpenRuns::open(layout.open_runs()).map_err(failed("open the journal of runs"))?;
+    let (open_runs, open) = OpenRuns::open(layout.open_runs()).unwrap_or_else(|error| {
+        warn!(error = %chain(&error), "the journal of runs is kept in memory only; a crash now would be mended slowly");
+        OpenRuns::in_memory(layout.open_runs())
+    });
+    let variables =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let settings = AppSettings::open(&layout, config.kudu.clone(), zone, &variables.collect());
+    let settings = Arc::new(settings.map_err(failed("read the app settings"))?);
     let style = LineStyle { instance: layout.instance().short().into(), format: config.timestamps };
+    let view = Arc::new(View::new(EventId::before_start(clock.now().wall)));
+    let packer = Packer::new(PACK_DELAY);
+    let app_log = AppLog::start(&settings, &layout, &style, &packer, &view);
     let machine = Machine {
         layout,
         spawner,
+        cgroups,
+        neighbours: Neighbours::default(),
         copies,
         scan,
-        packer: Packer::new(PACK_DELAY),
-        view: Arc::new(View::new(EventId::before_start(clock.now().wall))),
+        packer,
+        view,
+        app_log,
         began: clock.now().wall,
         clock,
-        environment: std::env::vars_os().collect(),
-        zone,
+        environment: settings.with_environment(std::env::vars_os().collect()),
+        settings,
         style,
         open_runs: Mutex::new(open_runs),
         config,
     };
     Ok((Arc::new(machine), open))
+}
+
+/// Puts the job folders in order before they are read.
+async fn sweep_jobs(machine: &Arc<Machine>) {
+    let machine = Arc::clone(machine);
+    let sweep = move || beside::sweep(&machine.config.jobs, &machine.layout, None, When::Start);
+    if let Err(error) = tokio::task::spawn_blocking(sweep).await {
+        std::panic::resume_unwind(error.into_panic());
+    }
 }
 
 /// Removes what earlier lives of hosts left in the temporary folder. It takes its time beside everything else.

@@ -27,6 +27,7 @@ use crate::{
     },
     host::{
         handle::{CommandError, Reply},
+        instances,
         keeper::Keeper,
         machine::{KEEP_ALL, Machine, log_policy},
         message::{Ending, JobMessage, Update},
@@ -40,6 +41,7 @@ use crate::{
         log::Level,
         run::{RunRecord, Trigger},
         stop::StopReason,
+        wish::Wishes,
     },
     os::lock::FileLock,
     store::{
@@ -56,7 +58,9 @@ pub struct Supervisor {
     found: Arc<Found>,
     /// What runs, or would: the last content without a defect.
     job: Option<Arc<Job>>,
-    stopped_by: Option<String>,
+    wishes: Wishes,
+    /// Whether the host's settings let nothing start, as it was told last.
+    host_stopped: bool,
     ending: Option<Ending>,
     copies: Vec<Copy>,
     lease: Option<FileLock>,
@@ -108,7 +112,8 @@ impl Supervisor {
             id,
             job: update.found.job.clone(),
             found: update.found,
-            stopped_by: update.stopped.map(|stopped| stopped.by),
+            wishes: update.wishes,
+            host_stopped: machine.engine().kudu.stopped,
             ending: None,
             copies: Vec::new(),
             lease: None,
@@ -119,10 +124,11 @@ impl Supervisor {
     }
 
     async fn live(mut self, mut inbox: mpsc::Receiver<JobMessage>, mut facts: mpsc::Receiver<Fact>, trigger: Trigger) {
-        if self.job.is_some()
-            && let Err(error) = self.log.prune(self.machine.now())
-        {
-            warn!(job = %self.id, %error, "could not remove old parts of a log");
+        if let Some(job) = &self.job {
+            self.keeper.prune(job);
+            if let Err(error) = self.log.prune(self.machine.now()) {
+                warn!(job = %self.id, %error, "could not remove old parts of a log");
+            }
         }
         if self.barred().is_none() {
             self.all(&Event::Start(trigger));
@@ -219,7 +225,7 @@ impl Supervisor {
     fn cancel(&mut self, run: RunId, who: String, reply: Reply<()>) {
         let place = self.copies.iter().position(|copy| copy.run() == Some(run));
         let answer = match place {
-            None => Err(CommandError::NoRun(self.id.clone(), run)),
+            None => Err(instances::no_run(&self.machine.layout, &self.id, run)),
             Some(place) => {
                 self.one(place, Event::Restart { who });
                 Ok(())
@@ -245,7 +251,8 @@ impl Supervisor {
     fn update(&mut self, update: Update) {
         let barred = self.barred();
         let before = self.job.clone();
-        self.stopped_by = update.stopped.map(|stopped| stopped.by);
+        self.wishes = update.wishes;
+        self.host_stopped = self.machine.engine().kudu.stopped;
         self.found = update.found;
         self.job = reconcile::valid(before.as_ref(), &self.found);
         let Some(job) = self.job.clone() else { return };
@@ -262,8 +269,9 @@ impl Supervisor {
     fn barred(&self) -> Option<StopReason> {
         let job = self.job.as_ref()?;
         let standing = Standing {
-            stopped_by: self.stopped_by.as_deref(),
-            host_stopped: self.machine.config.kudu.stopped,
+            stopped_by: self.wishes.stopped.as_ref().map(|stopped| stopped.by.as_str()),
+            switch: self.wishes.switch.as_ref(),
+            host_stopped: self.host_stopped,
             removed: self.ending == Some(Ending::Removed),
         };
         wanted::barred(job, standing)
@@ -348,13 +356,15 @@ impl Supervisor {
         publish::instance_status(&self.machine, &self.id, status.state);
         let view = JobView {
             found: Arc::clone(&self.found),
+            job: self.job.clone(),
             status,
             latest: active.last().cloned().or_else(|| self.latest.clone()),
             copies,
             active,
             next: None,
             restarts: self.restarts,
-            stopped_by: self.stopped_by.clone(),
+            stopped_by: self.wishes.stopped.as_ref().map(|stopped| stopped.by.clone()),
+            paused: None,
         };
         self.machine.view.publish(view, now.wall);
     }

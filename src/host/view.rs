@@ -2,6 +2,8 @@
 //!
 //! Readers never wait for an actor: they take an `Arc` of what was last published. Nothing here decides anything.
 
+mod listeners;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, PoisonError, RwLock},
@@ -9,12 +11,13 @@ use std::{
 
 use tokio::sync::watch;
 
+pub use self::listeners::{Listeners, Listening};
 use crate::{
-    host::events::Events,
+    host::{events::Events, metrics::Metrics},
     model::{
         event::{EventId, News},
         id::{JobId, JobKind, RunId},
-        job::Found,
+        job::{Found, Job},
         run::RunRecord,
         status::Status,
         time::Wall,
@@ -22,11 +25,15 @@ use crate::{
     store::log::LogName,
 };
 
+pub use crate::decide::pause::Paused;
+
 /// One job as published.
 #[derive(Clone, Debug)]
 pub struct JobView {
     /// Its folder as last read, problems included.
     pub found: Arc<Found>,
+    /// What runs: the last content without a defect, which may be older than what was found.
+    pub job: Option<Arc<Job>>,
     /// The whole job's state.
     pub status: Status,
     /// A continuous job's copies on this host; one, unless its settings ask for more. Empty for a triggered job.
@@ -41,6 +48,8 @@ pub struct JobView {
     pub restarts: u64,
     /// Whether a person stopped it; it then stays stopped over restarts of the host.
     pub stopped_by: Option<String>,
+    /// Whether its schedules are paused.
+    pub paused: Option<Paused>,
 }
 
 /// One copy of a continuous job.
@@ -74,19 +83,56 @@ pub struct View {
     /// By job, and by run where a run has a log of its own.
     logs: RwLock<BTreeMap<(JobId, Option<RunId>), LiveLog>>,
     changed: watch::Sender<u64>,
+    ready: watch::Sender<bool>,
     events: Events,
+    metrics: Metrics,
+    app_log: Listeners,
 }
 
 impl View {
     /// Makes an empty view; `first` is the number before that of its first event.
     pub fn new(first: EventId) -> Self {
         let (jobs, logs) = (RwLock::default(), RwLock::default());
-        Self { jobs, logs, changed: watch::Sender::new(0), events: Events::begin(first) }
+        let (changed, ready) = (watch::Sender::new(0), watch::Sender::new(false));
+        let (events, metrics, app_log) = (Events::begin(first), Metrics::new(), Listeners::default());
+        Self { jobs, logs, changed, ready, events, metrics, app_log }
+    }
+
+    /// Tells whoever follows the host of something that happened, and counts it.
+    pub fn tell(&self, at: Wall, news: News) {
+        self.metrics.note(&news);
+        self.events.tell(at, news);
+    }
+
+    /// Returns the host's numbers.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Returns what happened of late.
     pub fn events(&self) -> &Events {
         &self.events
+    }
+
+    /// Publishes that every job folder has been read once, and what it says is carried out.
+    pub fn publish_ready(&self) {
+        self.ready.send_replace(true);
+    }
+
+    /// Tells whether every job folder has been read once.
+    pub fn is_ready(&self) -> bool {
+        *self.ready.borrow()
+    }
+
+    /// Waits until every job folder has been read once.
+    pub async fn ready(&self) {
+        // The sender lives in this view, so it never ends before.
+        let _ = self.ready.subscribe().wait_for(|ready| *ready).await;
+    }
+
+    /// Returns who follows the application log.
+    pub fn app_log(&self) -> &Listeners {
+        &self.app_log
     }
 
     /// Returns one job.
@@ -133,19 +179,19 @@ impl View {
     pub fn remove(&self, id: &JobId, now: Wall) {
         self.jobs.write().unwrap_or_else(PoisonError::into_inner).remove(id);
         self.changed.send_modify(|serial| *serial += 1);
-        self.events.tell(now, News::Removed { job: id.clone() });
+        self.tell(now, News::Removed { job: id.clone() });
     }
 
     fn tell_news(&self, before: Option<&JobView>, job: &JobView, now: Wall) {
         let id = &job.found.id;
         let telling = |status: &Status| (status.state, status.reason.clone());
         if before.is_none_or(|before| telling(&before.status) != telling(&job.status)) {
-            self.events.tell(now, News::StateChanged { job: id.clone(), status: job.status.clone() });
+            self.tell(now, News::StateChanged { job: id.clone(), status: job.status.clone() });
         }
         let known = before.map_or(&[][..], |before| &before.found.problems);
         if known != job.found.problems {
             let problems = job.found.problems.clone();
-            self.events.tell(now, News::ProblemsChanged { job: id.clone(), problems });
+            self.tell(now, News::ProblemsChanged { job: id.clone(), problems });
         }
     }
 }

@@ -10,6 +10,9 @@ use crate::model::{id::Instance, log::TimestampFormat};
 /// Finished runs kept of a job when nothing is said (spec/kudu-webjobs 7.1).
 pub const HISTORY_RUNS: u32 = 50;
 
+/// Longest life of a log stream when nothing is said (spec/kudu-webjobs 7.1).
+pub const LOGSTREAM_TIMEOUT: Duration = Duration::from_secs(7200);
+
 /// The set-up of one host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -57,6 +60,10 @@ pub struct EngineSettings {
     pub time_zone: Option<String>,
     /// Whether the output of triggered jobs goes to the application log too.
     pub log_triggered_to_app_logs: bool,
+    /// Whether the application log is written all the time, not only while somebody follows it.
+    pub application_log: bool,
+    /// Longest life of a log stream.
+    pub logstream_timeout: Duration,
 }
 
 impl Default for EngineSettings {
@@ -69,6 +76,8 @@ impl Default for EngineSettings {
             disable_schedule: false,
             time_zone: None,
             log_triggered_to_app_logs: false,
+            application_log: false,
+            logstream_timeout: LOGSTREAM_TIMEOUT,
         }
     }
 }

@@ -103,7 +103,8 @@ pub struct Script {
 }
 
 /// A defect in a job's folder: shown, not thrown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = JobProblem)]
 pub struct Problem {
     /// A stable word for programs, such as `no_script`.
     pub code: String,
@@ -142,6 +143,8 @@ pub struct Found {
     pub id: JobId,
     /// Its folder, absolute.
     pub root: PathBuf,
+    /// The folder in which its script is looked for, relative to `root`, whatever is wrong with it; empty for `root`.
+    pub dir: PathBuf,
     /// The job, when it can run.
     pub job: Option<Arc<Job>>,
     /// What is wrong with it, the worst first.

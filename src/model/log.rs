@@ -13,8 +13,11 @@ use crate::model::time::Wall;
 /// Longest text of one line in bytes. What a job prints beyond it goes on in the next line, after [`SPLIT_MARK`].
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
 
-/// Ends each piece, but the last, of a line that was longer than [`LINE_BYTES_MAX`].
+/// Ends each piece, but the last, of a line that was longer than [`LINE_BYTES_MAX`] or was not ended in time.
 pub const SPLIT_MARK: &str = " [line continues]";
+
+/// Begins what comes of a line after a piece that was not ended in time.
+pub const CONTINUED_MARK: &str = "[line continued] ";
 
 /// Bytes of webjobd's own lines that wait in memory while a log cannot be written; later ones are counted as lost.
 pub const SYS_HELD_BYTES_MAX: usize = 64 * 1024;
@@ -26,7 +29,7 @@ pub const PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const PARTS_WAITING_MAX: usize = 4096;
 
 /// How much a line matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// As expected.

@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod config;
+pub mod deployment;
 pub mod event;
 pub mod exit;
 pub mod hint;
@@ -18,3 +19,5 @@ pub mod settings;
 pub mod status;
 pub mod stop;
 pub mod time;
+pub mod trace;
+pub mod wish;

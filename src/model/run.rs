@@ -12,12 +12,13 @@ use crate::model::{
 };
 
 /// Why a run began.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "by", rename_all = "snake_case")]
 pub enum Trigger {
     /// An occurrence of a schedule.
     Schedule {
         /// When it was due.
+        #[schema(value_type = String, format = DateTime)]
         due: Wall,
         /// The expression in normal form.
         expression: String,
@@ -27,6 +28,7 @@ pub enum Trigger {
     /// The moment of `run_at`.
     RunAt {
         /// That moment.
+        #[schema(value_type = String, format = DateTime)]
         due: Wall,
         /// Whether it ran late because no host ran, or its job was not there, when it was due.
         #[serde(default)]
@@ -49,6 +51,7 @@ pub enum Trigger {
     /// A failed run's next attempt.
     Retry {
         /// The first attempt.
+        #[schema(value_type = String)]
         of: RunId,
     },
 }
@@ -97,7 +100,7 @@ impl fmt::Display for Trigger {
 }
 
 /// What we conclude of an ended run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It ended with a code that counts as success.
@@ -113,6 +116,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 5] = [Self::Succeeded, Self::Failed, Self::TimedOut, Self::Stopped, Self::Lost];
+
     /// Returns the word as the API shows it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -173,6 +179,16 @@ pub struct RunRecord {
     pub log: Option<LogSpan>,
 }
 
+impl RunRecord {
+    /// Returns what was concluded of it; `None` while it is on its way.
+    pub const fn outcome(&self) -> Option<Outcome> {
+        match self.phase {
+            RunPhase::Ended(outcome) => Some(outcome),
+            RunPhase::Initializing | RunPhase::Running => None,
+        }
+    }
+}
+
 /// A run's part of its job's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSpan {
@@ -185,11 +201,13 @@ pub struct LogSpan {
 }
 
 /// What became of a due time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Occurrence {
     /// When it was due.
+    #[schema(value_type = String, format = DateTime)]
     pub due: Wall,
     /// When this was concluded.
+    #[schema(value_type = String, format = DateTime)]
     pub at: Wall,
     /// What became of it.
     pub outcome: OccurrenceOutcome,
@@ -198,20 +216,23 @@ pub struct Occurrence {
     pub reason: Option<String>,
     /// The run that served it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub run: Option<RunId>,
     /// How many occurrences this line stands for, when more than one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
     /// The oldest of them, when it stands for more than one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub first: Option<Wall>,
     /// The run whose earlier line this one takes the place of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub corrects: Option<RunId>,
 }
 
 /// What became of a due time, in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OccurrenceOutcome {
     /// It ran.
@@ -226,6 +247,23 @@ pub enum OccurrenceOutcome {
     CaughtUp,
     /// It passed while the job was paused, disabled or stopped.
     Paused,
+}
+
+impl OccurrenceOutcome {
+    /// Every outcome.
+    pub const ALL: [Self; 6] = [Self::Ran, Self::Queued, Self::Skipped, Self::Missed, Self::CaughtUp, Self::Paused];
+
+    /// Returns the word as the API shows it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ran => "ran",
+            Self::Queued => "queued",
+            Self::Skipped => "skipped",
+            Self::Missed => "missed",
+            Self::CaughtUp => "caught_up",
+            Self::Paused => "paused",
+        }
+    }
 }
 
 /// One line of the journal of a triggered job's due times.

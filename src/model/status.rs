@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::time::Wall;
 
 /// The word for where a job, or one copy of it, is on its way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StateWord {
     /// Its folder was read and nothing is known yet.
@@ -65,7 +65,7 @@ impl StateWord {
 }
 
 /// Where a job, or one copy of it, is on its way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Status {
     /// The word.
     pub state: StateWord,
@@ -73,8 +73,10 @@ pub struct Status {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Since when.
+    #[schema(value_type = String, format = DateTime)]
     pub since: Wall,
     /// Until when at the latest, when that is known: the end of a backoff, the kill of a stop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub until: Option<Wall>,
 }

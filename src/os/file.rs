@@ -3,6 +3,8 @@
 //!
 //! A file that others may read at any moment is never written in place: it is written beside its place and renamed.
 
+pub mod exchange;
+pub mod folder;
 pub mod modes;
 
 use std::{

@@ -40,12 +40,41 @@ impl FileLock {
         }
     }
 
-    /// Takes the lock and writes `holder` into the file, or says who has it. Does not wait.
+    /// Takes the lock and writes `holder` into the file, as far as the disk takes it, or says who has it. Does not wait.
     ///
     /// # Errors
-    /// When the file cannot be made, opened, locked or written at all.
+    /// When the file cannot be made, opened or locked at all.
     pub fn try_exclusive_as(path: &Path, holder: &str) -> io::Result<Attempt> {
         Self::attempt(path, Some(holder))
+    }
+
+    /// Takes a share in the lock: refused while somebody has it whole, and never while others only share in it. Neither
+    /// the file nor its text changes. Does not wait.
+    ///
+    /// # Errors
+    /// When the file is not there, or cannot be locked at all.
+    pub fn try_shared(path: &Path) -> io::Result<Option<Self>> {
+        let file = File::open(path)?;
+        match fs2::FileExt::try_lock_shared(&file) {
+            Ok(()) => Ok(Some(Self { file })),
+            Err(error) if is_contended(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits until nobody has the lock whole, and takes a share in it. Blocks its thread for as long as that takes.
+    ///
+    /// # Errors
+    /// When the file is not there, or cannot be locked at all.
+    pub fn wait_shared(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        fs2::FileExt::lock_shared(&file)?;
+        Ok(Self { file })
+    }
+
+    /// Returns what the last holder wrote; empty when that cannot be read.
+    pub fn holder(&self) -> String {
+        read_holder(&self.file)
     }
 
     /// Replaces the holder's text.
@@ -61,17 +90,12 @@ impl FileLock {
     fn attempt(path: &Path, holder: Option<&str>) -> io::Result<Attempt> {
         let file = open(path)?;
         if let Err(error) = fs2::FileExt::try_lock_exclusive(&file) {
-            if error.raw_os_error() != fs2::lock_contended_error().raw_os_error() {
-                return Err(error);
-            }
-            // Where locks are mandatory the text cannot be read; being refused is the answer all the same.
-            let mut text = String::new();
-            let _ = (&file).take(HOLDER_BYTES_MAX).read_to_string(&mut text);
-            return Ok(Attempt::Held(text));
+            return if is_contended(&error) { Ok(Attempt::Held(read_holder(&file))) } else { Err(error) };
         }
         let mut lock = Self { file };
         if let Some(holder) = holder {
-            lock.write_holder(holder)?;
+            // On a full disk there is no telling who has it, and it is held all the same.
+            let _ = lock.write_holder(holder);
         }
         Ok(Attempt::Taken(lock))
     }
@@ -82,6 +106,17 @@ impl Drop for FileLock {
         // A child that is just being started shares the open file for a moment: closing it alone would not free the lock.
         let _ = fs2::FileExt::unlock(&self.file);
     }
+}
+
+fn is_contended(error: &io::Error) -> bool {
+    error.raw_os_error() == fs2::lock_contended_error().raw_os_error()
+}
+
+/// Where locks are mandatory the text cannot be read; whether the lock is held is known all the same.
+fn read_holder(file: &File) -> String {
+    let mut text = String::new();
+    let _ = file.take(HOLDER_BYTES_MAX).read_to_string(&mut text);
+    text
 }
 
 /// Opens the file for reading and writing, and makes it and its folders where they are missing.
@@ -116,6 +151,24 @@ mod tests {
         let Some(lock) = FileLock::try_exclusive(&path).expect("an answer") else { panic!("free again") };
         assert_eq!(fs::read_to_string(&path).expect("the text"), r#"{"InstanceId":"one"}"#, "the file stays");
         drop(lock);
+    }
+
+    #[test]
+    fn shares_stand_beside_each_other_and_against_a_holder() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.lock");
+        assert!(FileLock::try_shared(&path).is_err(), "looking makes no lock");
+        let taken = FileLock::try_exclusive_as(&path, "one").expect("a lock");
+        assert!(FileLock::try_shared(&path).expect("an answer").is_none());
+        let waiting = std::thread::spawn({
+            let path = path.clone();
+            move || FileLock::wait_shared(&path).expect("a share")
+        });
+        drop(taken);
+        let waited = waiting.join().expect("it comes to its share");
+        let share = FileLock::try_shared(&path).expect("an answer").expect("a share beside it");
+        assert_eq!((share.holder().as_str(), waited.holder().as_str()), ("one", "one"));
+        assert!(FileLock::try_exclusive(&path).expect("an answer").is_none());
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod machine;
 pub mod output;
 pub mod process;
 pub mod scan;
+pub mod service;
 pub mod signals;
 pub mod tls;
 pub mod watch;

@@ -50,6 +50,10 @@ const CUT_BYTES_MAX: usize = 4 * 1024 * 1024;
 const RETRY_FIRST: Duration = Duration::from_millis(10);
 const RETRY_LONGEST: Duration = Duration::from_secs(1);
 
+/// A line without an end is written as a piece when its stream was quiet for so long, or when it began so long ago.
+const QUIET: Duration = Duration::from_secs(1);
+const PIECE_AGE_MAX: Duration = Duration::from_secs(10);
+
 /// The read ends of what one run prints.
 #[derive(Debug)]
 pub struct Pipes {
@@ -112,6 +116,8 @@ pub struct PumpEnd {
 pub struct Pump<C> {
     taps: [Tap; 2],
     framers: [LineFramer; 2],
+    /// Until when the end of a begun line is waited for, and when it began.
+    pauses: [Option<Pause>; 2],
     stamps: Stamps,
     activity: Arc<Activity>,
     clock: C,
@@ -126,6 +132,7 @@ impl<C: Fn() -> Now> Pump<C> {
         Ok(Self {
             taps: [Tap::new(pipes.stdout)?, Tap::new(pipes.stderr)?],
             framers: Default::default(),
+            pauses: Default::default(),
             stamps: Stamps::new(style),
             activity,
             clock,
@@ -174,7 +181,8 @@ impl<C: Fn() -> Now> Pump<C> {
             let (tap, framer) = (&mut self.taps[index], &mut self.framers[index]);
             let was_open = tap.is_open();
             let n = tap.read(block);
-            if n > 0 || (was_open && !tap.is_open()) {
+            let is_due = n == 0 && self.pauses[index].is_some_and(|pause| pause.until <= now.mono);
+            if n > 0 || is_due || (was_open && !tap.is_open()) {
                 self.stamps.set(now.wall);
             }
             for piece in block[..n].chunks(FRAME_BYTES) {
@@ -185,6 +193,13 @@ impl<C: Fn() -> Now> Pump<C> {
             }
             if was_open && !tap.is_open() {
                 framer.finish(self.stamps.prefix(stream), out);
+            } else if is_due {
+                framer.pause(self.stamps.prefix(stream), out);
+            }
+            if is_due {
+                self.pauses[index] = None;
+            } else if n > 0 {
+                self.pauses[index] = framer.is_waiting().then(|| Pause::next(self.pauses[index], now.mono));
             }
             round.bytes += n;
         }
@@ -201,6 +216,8 @@ impl<C: Fn() -> Now> Pump<C> {
     /// Waits until one of the pipes has something to read.
     async fn wait(&mut self, cut: Pin<&mut impl Future<Output = ()>>) -> ControlFlow<()> {
         self.framers.iter_mut().for_each(LineFramer::relax);
+        let pause = self.pauses.iter().flatten().map(|pause| pause.until).min();
+        let pause = pause.map(|until| until.since((self.clock)().mono));
         let [stdout, stderr] = &mut self.taps;
         tokio::select! {
             biased;
@@ -209,6 +226,8 @@ impl<C: Fn() -> Now> Pump<C> {
             // Cancel-safe, both: they only look. Which of the two is first does not matter, the round reads both.
             () = stdout.readable(), if stdout.is_open() => ControlFlow::Continue(()),
             () = stderr.readable(), if stderr.is_open() => ControlFlow::Continue(()),
+            // A new timer each time, and none while no line is begun. The round looks whose time it is.
+            () = time::sleep(pause.unwrap_or_default()), if pause.is_some() => ControlFlow::Continue(()),
         }
     }
 
@@ -266,6 +285,21 @@ async fn pass_on(cut: Pin<&mut impl Future<Output = ()>>) -> ControlFlow<()> {
         () = cut => ControlFlow::Break(()),
         // Holds nothing.
         () = task::yield_now() => ControlFlow::Continue(()),
+    }
+}
+
+/// How long the end of a begun line is waited for.
+#[derive(Clone, Copy, Debug)]
+struct Pause {
+    until: Mono,
+    began: Mono,
+}
+
+impl Pause {
+    /// After more of the line has come.
+    fn next(before: Option<Self>, now: Mono) -> Self {
+        let began = before.filter(|pause| pause.until > now).map_or(now, |pause| pause.began);
+        Self { until: (now + QUIET).min(began + PIECE_AGE_MAX), began }
     }
 }
 

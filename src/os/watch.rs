@@ -9,14 +9,17 @@
 //! waits for anybody. Hints may say too much, never too little: whenever events were lost, or a watch had to be set up
 //! anew, everything is hinted at.
 //!
-//! * A root that does not exist, or is replaced, is noticed by a watch on its nearest existing parent folder.
+//! * A root that goes or moves away tells so itself. While it does not exist, its nearest existing parent folder is
+//!   watched; else none is, because everything that is written there would wake the host. A root that goes with a folder
+//!   above it, by a rename, is noticed by [`Watch::look_again`], which is asked on a timer.
 //! * When the system refuses further watches, the ones in place stay, and `Hint::Blind` asks for reading on a timer.
 //! * Files behind linked folders are not seen, but for a job folder that is itself a link.
 //!
-//! Nothing outside the roots and their parents is watched: not `data/`, not the working copies.
+//! Nothing else outside the roots is watched: not `data/`, not the working copies.
 
 mod classify;
 pub mod single;
+pub mod tree;
 
 use std::{
     collections::BTreeMap,
@@ -30,16 +33,20 @@ use notify::{RecursiveMode, Watcher};
 use tokio::sync::Notify;
 
 use self::classify::Seen;
-use crate::model::{
-    hint::{Hint, HintKind},
-    id::JobId,
+use crate::{
+    model::{
+        hint::{Hint, HintKind},
+        id::JobId,
+    },
+    os::file,
 };
 
 /// A watch on the roots of jobs. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Watch {
     dirty: Arc<Dirty>,
-    _keeper: Option<mpsc::SyncSender<Watched>>,
+    roots: Vec<PathBuf>,
+    keeper: Option<mpsc::SyncSender<Watched>>,
 }
 
 /// How changes are found.
@@ -68,7 +75,12 @@ struct Hints {
     everything: Option<String>,
     blind: Option<String>,
     closed: bool,
+    /// The roots that are watched, or were to be; nothing before that.
+    watched: Option<Vec<Identity>>,
 }
+
+/// Tells a folder from another of the same name; nothing when there is none.
+type Identity = Option<(u64, u64)>;
 
 impl Watch {
     /// Begins to watch `roots`. The watches are set up on a thread of their own; when they are, everything is hinted at
@@ -80,15 +92,26 @@ impl Watch {
         let dirty = Arc::new(Dirty::default());
         if mode == WatchMode::PollOnly {
             dirty.blind("watching is turned off, so changes are found on a timer only".to_owned());
-            return Ok(Self { dirty, _keeper: None });
+            return Ok(Self { dirty, roots, keeper: None });
         }
         // One place is enough: a request that finds another one waiting is answered by that one.
         let (asks, asked) = mpsc::sync_channel(1);
         let _ = asks.try_send(Watched);
-        let keeper = Keeper { roots, dirty: Arc::clone(&dirty), asks: asks.clone() };
+        let keeper = Keeper { roots: roots.clone(), dirty: Arc::clone(&dirty), asks: asks.clone() };
         // Its watcher holds senders of its own: the end is told by `Dirty::close`.
         thread::Builder::new().name("watch".to_owned()).spawn(move || keeper.run(&asked))?;
-        Ok(Self { dirty, _keeper: Some(asks) })
+        Ok(Self { dirty, roots, keeper: Some(asks) })
+    }
+
+    /// Watches afresh when a root is not the folder that is watched: it came, went or moved unseen. Costs a look at each.
+    pub fn look_again(&self) {
+        let watched = self.dirty.change(|hints| hints.watched.clone());
+        if let Some(keeper) = &self.keeper
+            && watched.is_some_and(|watched| watched != identities(&self.roots))
+        {
+            // Full: a request waits already, and will see the folders as they are then.
+            let _ = keeper.try_send(Watched);
+        }
     }
 
     /// Waits until there are hints, and takes them. Cancel-safe: hints are taken only when it returns.
@@ -106,7 +129,7 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         self.dirty.close();
-        if let Some(keeper) = &self._keeper {
+        if let Some(keeper) = &self.keeper {
             let _ = keeper.try_send(Watched);
         }
     }
@@ -115,8 +138,8 @@ impl Drop for Watch {
 impl Dirty {
     fn take(&self) -> Vec<Hint> {
         let Hints { jobs, everything, blind, .. } = self.change(|hints| {
-            let closed = hints.closed;
-            std::mem::replace(hints, Hints { closed, ..Hints::default() })
+            let (closed, watched) = (hints.closed, hints.watched.take());
+            std::mem::replace(hints, Hints { closed, watched, ..Hints::default() })
         });
         let blind = blind.map(|why| Hint::Blind { why });
         let everything = everything.map(|why| Hint::Everything { why });
@@ -176,11 +199,13 @@ impl Keeper {
             if self.dirty.is_closed() {
                 return;
             }
+            let found = identities(&self.roots);
+            self.dirty.change(|hints| hints.watched = Some(found.clone()));
             match self.watch() {
                 Ok((fresh, parents)) => {
                     watcher = Some(fresh);
-                    // A parent that went before it was watched goes unseen: then this was for nothing.
-                    if self.parents() != parents {
+                    // What came or went before it was watched goes unseen: then this was for nothing.
+                    if self.parents() != parents || identities(&self.roots) != found {
                         let _ = self.asks.try_send(Watched);
                     }
                 }
@@ -221,9 +246,11 @@ impl Keeper {
         }
     }
 
-    /// The nearest existing folder above each root, but for those that are watched whole.
+    /// The nearest existing folder above each root that is missing, but for those that are watched whole. Where a folder does
+    /// not tell that it moves, also above those that exist.
     fn parents(&self) -> Vec<PathBuf> {
-        let above = self.roots.iter().filter_map(|root| root.ancestors().skip(1).find(|folder| folder.is_dir()));
+        let unheard = self.roots.iter().filter(|root| !cfg!(target_os = "linux") || !root.is_dir());
+        let above = unheard.filter_map(|root| root.ancestors().skip(1).find(|folder| folder.is_dir()));
         let mut parents: Vec<_> = above.map(Path::to_owned).collect();
         parents.retain(|parent| !self.roots.iter().any(|root| parent.starts_with(root)));
         parents.sort();
@@ -261,6 +288,10 @@ impl Keeper {
             }
         }
     }
+}
+
+fn identities(roots: &[PathBuf]) -> Vec<Identity> {
+    roots.iter().map(|root| std::fs::metadata(root).ok().and_then(|folder| file::identity(&folder))).collect()
 }
 
 /// Job folders that are links to folders: a watch of the root does not see into them.

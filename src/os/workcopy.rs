@@ -22,7 +22,10 @@ use std::{
     collections::BTreeMap,
     fs, io, mem,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -91,6 +94,7 @@ pub struct WorkCopies {
     trash: Trash,
     leftovers: Mutex<Vec<PathBuf>>,
     next: Mutex<u64>,
+    closed: Closed,
     _lock: fs::File,
 }
 
@@ -98,6 +102,8 @@ pub struct WorkCopies {
 type Slot = Arc<Mutex<Option<Arc<Copied>>>>;
 /// Copies that nobody needs any more.
 type Trash = Arc<Mutex<Vec<PathBuf>>>;
+/// Whether the host ends: then nothing more is copied, and a copy that is given up goes at once.
+type Closed = Arc<AtomicBool>;
 
 /// Where a run works. The folder stays as long as this, or a clone of it, is held.
 #[derive(Clone, Debug)]
@@ -119,11 +125,18 @@ struct Copied {
     content: ContentHash,
     stamps: Vec<(String, Stamp)>,
     trash: Trash,
+    closed: Closed,
 }
 
 impl Drop for Copied {
     fn drop(&mut self) {
-        lock(&self.trash).push(mem::take(&mut self.path));
+        let path = mem::take(&mut self.path);
+        if self.closed.load(Ordering::Acquire) {
+            // Nobody collects any more; what stays is swept by the next life of the host.
+            let _ = remove::tree(&path);
+        } else {
+            lock(&self.trash).push(path);
+        }
     }
 }
 
@@ -140,8 +153,8 @@ impl WorkCopies {
         let jobs = temp.join("jobs");
         private_folder(&jobs)?;
         let leftovers = Mutex::new(remove::copies_in(&jobs));
-        let (slots, trash, next) = Default::default();
-        Ok(Self { temp: temp.to_owned(), slots, trash, leftovers, next, _lock: held })
+        let (slots, trash, next, closed) = Default::default();
+        Ok(Self { temp: temp.to_owned(), slots, trash, leftovers, next, closed, _lock: held })
     }
 
     /// Returns a copy of a job's folder as discovery saw it: the one that is there, or a new one. A job that runs in place
@@ -155,6 +168,7 @@ impl WorkCopies {
         }
         let slot = Arc::clone(lock(&self.slots).entry(job.id.clone()).or_default());
         let mut newest = lock(&slot);
+        self.go_on()?;
         let usable = newest.as_ref().filter(|copied| copied.content == job.content && copied.is_intact(job));
         let copied = match usable {
             Some(copied) => Arc::clone(copied),
@@ -185,12 +199,24 @@ impl WorkCopies {
     }
 
     /// Gives up every copy, deletes those in which no run works, and the temporary folder with them when nothing is left in
-    /// it: the host ends. Returns those that could not be deleted.
+    /// it: the host ends. What is being copied is left off, which is waited for, and nothing is copied any more. Returns
+    /// those that could not be deleted.
     pub fn clear(&self) -> Vec<(PathBuf, io::Error)> {
-        lock(&self.slots).clear();
+        self.closed.store(true, Ordering::Release);
+        let slots = mem::take(&mut *lock(&self.slots));
+        for slot in slots.into_values() {
+            lock(&slot).take();
+        }
         let left = self.collect();
         remove::temp(&self.temp);
         left
+    }
+
+    fn go_on(&self) -> Result<(), CopyError> {
+        match self.closed.load(Ordering::Acquire) {
+            true => Err(failed(&self.temp, io::Error::other("the host is stopping"))),
+            false => Ok(()),
+        }
     }
 
     /// Deletes copies that nobody needs any more. Returns those that could not be deleted; they are not tried again
@@ -241,12 +267,15 @@ impl WorkCopies {
             if path.symlink_metadata().is_ok() || part.symlink_metadata().is_ok() {
                 continue;
             }
-            let made = copy::tree(job, &part).and_then(|stamps| {
+            let made = copy::tree(job, &part, &|| self.go_on()).and_then(|stamps| {
                 fs::rename(&part, &path).map_err(|source| failed(&path, source))?;
                 Ok(stamps)
             });
             return match made {
-                Ok(stamps) => Ok(Copied { path, content: job.content, stamps, trash: Arc::clone(&self.trash) }),
+                Ok(stamps) => {
+                    let (trash, closed) = (Arc::clone(&self.trash), Arc::clone(&self.closed));
+                    Ok(Copied { path, content: job.content, stamps, trash, closed })
+                }
                 Err(error) => {
                     // At once: the disk may be full of it.
                     if remove::tree(&part).is_err() {

@@ -1,15 +1,23 @@
 //! Files and folders beneath a folder, opened so that nothing outside is ever read.
 //!
-//! A path is resolved by the system, with all links in it, and must then lie beneath the folder it was looked for in. What
-//! is opened must be the very file that was resolved. Only files and folders are opened: a pipe would make us wait.
+//! A path is resolved by the system, with all links in it, and must then lie beneath the folder it was looked for in. From
+//! there one goes by names that are no links any more, so that a link put in the way meanwhile leads nowhere. Only files
+//! and folders are opened: a pipe would make us wait. Changes go the same way, see [`Spot`].
+
+mod spot;
 
 use std::{
+    ffi::OsStr,
     fs::{self, File, Metadata},
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
-use crate::{model::time::Wall, os::file};
+pub use self::spot::Spot;
+use crate::{
+    model::time::Wall,
+    os::file::folder::{Folder, Kind},
+};
 
 /// A folder that is shown, but for one beneath it that is not.
 #[derive(Clone, Debug)]
@@ -47,6 +55,8 @@ pub struct Entry {
     pub place: PathBuf,
     /// Whether it is a folder.
     pub is_folder: bool,
+    /// Whether it is a link; the rest tells of what it leads to.
+    pub is_link: bool,
     /// Its bytes; 0 for a folder.
     pub size: u64,
     /// When it was changed.
@@ -63,19 +73,27 @@ impl Beneath {
 
     /// Opens what a path stands for, its parts being plain names; `None` when that is nothing that is shown.
     pub fn open(&self, parts: &[String]) -> Option<Node> {
-        let place = parts.iter().fold(self.root.clone(), |place, part| place.join(part));
-        let real = self.real(&place)?;
-        let metadata = fs::symlink_metadata(&real).ok()?;
-        if metadata.is_dir() {
-            return self.list(&real).map(Node::Folder);
+        let real = self.real(&self.place(parts))?;
+        let root = self.root.canonicalize().ok()?;
+        let names: Option<Vec<&str>> = real.strip_prefix(&root).ok()?.iter().map(OsStr::to_str).collect();
+        let folder = Folder::open(&root).ok()?;
+        let names = names?;
+        let Some((name, above)) = names.split_last() else { return Some(Node::Folder(self.list(&real, &folder)?)) };
+        let folder = folder.down(above.iter().copied()).ok()?;
+        match folder.facts(name).ok()??.kind {
+            Kind::Folder => Some(Node::Folder(self.list(&real, &folder.down([*name]).ok()?)?)),
+            Kind::File => {
+                let file = folder.file(name).ok()?;
+                let opened = file.metadata().ok()?;
+                Some(Node::File(Opened { size: opened.len(), modified: wall(opened.modified().ok()), file }))
+            }
+            Kind::Link | Kind::Other => None,
         }
-        if !metadata.is_file() {
-            return None;
-        }
-        let file = File::open(&real).ok()?;
-        let opened = file.metadata().ok()?;
-        let is_same = opened.is_file() && file::identity(&opened) == file::identity(&metadata);
-        is_same.then(|| Node::File(Opened { size: opened.len(), modified: wall(opened.modified().ok()), file }))
+    }
+
+    /// Returns where a path lies, its links not followed.
+    pub fn place(&self, parts: &[String]) -> PathBuf {
+        parts.iter().fold(self.root.clone(), |place, part| place.join(part))
     }
 
     /// Returns the folder itself, as an entry of the given name; `None` when there is none.
@@ -83,9 +101,9 @@ impl Beneath {
         self.entry(name.to_owned(), self.root.clone())
     }
 
-    fn list(&self, folder: &Path) -> Option<Vec<Entry>> {
-        let names = fs::read_dir(folder).ok()?.filter_map(|found| found.ok()?.file_name().into_string().ok());
-        let mut entries: Vec<Entry> = names.filter_map(|name| self.entry(name.clone(), folder.join(name))).collect();
+    fn list(&self, place: &Path, folder: &Folder) -> Option<Vec<Entry>> {
+        let names = folder.names().ok()?.into_iter().filter_map(|name| name.into_string().ok());
+        let mut entries: Vec<Entry> = names.filter_map(|name| self.entry(name.clone(), place.join(name))).collect();
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         Some(entries)
     }
@@ -94,8 +112,10 @@ impl Beneath {
     fn entry(&self, name: String, place: PathBuf) -> Option<Entry> {
         let own = fs::symlink_metadata(&place).ok()?;
         let is_plain = !own.is_symlink() && !own.is_dir();
+        let is_link = own.is_symlink();
         let metadata = if is_plain { own } else { fs::symlink_metadata(self.real(&place)?).ok()? };
-        (metadata.is_dir() || metadata.is_file()).then(|| Entry::new(name, place, &metadata))
+        let entry = || Entry { is_link, ..Entry::new(name, place, &metadata) };
+        (metadata.is_dir() || metadata.is_file()).then(entry)
     }
 
     /// Resolves a path with all links in it; `None` when it leads out of the folder, into the hidden one, or nowhere.
@@ -115,6 +135,7 @@ impl Entry {
             name,
             place,
             is_folder: metadata.is_dir(),
+            is_link: false,
             size: if metadata.is_dir() { 0 } else { metadata.len() },
             modified: wall(modified),
             created: wall(created.or(modified)),

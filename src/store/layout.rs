@@ -3,7 +3,8 @@
 //! ```text
 //! data/jobs/continuous/{job}/job_log.txt           data/jobs/triggered/{job}/job_scheduler.log
 //! data/jobs/continuous/{job}/runs/{run}/status     data/jobs/triggered/{job}/{run}/status, output_log.txt
-//! data/webjobd/credentials, overrides.json         data/webjobd/hosts/{instance}/lock, host.json, open_runs
+//! data/LogFiles/Application/application.log        data/webjobd/deployments/{id}/deployment.json
+//! data/webjobd/credentials, overrides.json         data/webjobd/hosts/{instance}/lock, mending.lock, host.json, open_runs
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -35,6 +36,12 @@ impl Layout {
     /// Returns the data folder itself.
     pub fn data(&self) -> &Path {
         &self.data
+    }
+
+    /// Returns the same folder as another instance uses it.
+    #[must_use]
+    pub fn of(&self, instance: &Instance) -> Self {
+        Self { data: self.data.clone(), instance: instance.clone() }
     }
 
     /// Returns whose layout it is.
@@ -101,6 +108,16 @@ impl Layout {
         self.job(job).join("occurrences.lock")
     }
 
+    /// Returns the folder that Kudu's clients know as `LogFiles`.
+    pub fn log_files(&self) -> PathBuf {
+        self.data.join("LogFiles")
+    }
+
+    /// Returns the folder of the application log.
+    pub fn application_log(&self) -> PathBuf {
+        self.log_files().join("Application")
+    }
+
     /// Returns webjobd's own folder.
     pub fn own(&self) -> PathBuf {
         self.data.join("webjobd")
@@ -114,6 +131,21 @@ impl Layout {
     /// Returns the file with what people asked of jobs beyond their folders.
     pub fn overrides(&self) -> PathBuf {
         self.own().join("overrides.json")
+    }
+
+    /// Returns the file with the app settings that were written.
+    pub fn app_settings(&self) -> PathBuf {
+        self.own().join("settings.json")
+    }
+
+    /// Returns the lock under which it is written.
+    pub fn app_settings_lock(&self) -> PathBuf {
+        self.own().join("settings.lock")
+    }
+
+    /// Returns the folder of the deployments.
+    pub fn deployments(&self) -> PathBuf {
+        self.own().join("deployments")
     }
 
     /// Returns the folder of all instances.
@@ -134,6 +166,11 @@ impl Layout {
     /// Returns the same of another instance.
     pub fn host_lock_of(&self, instance: &Instance) -> PathBuf {
         self.hosts().join(instance.as_str()).join("lock")
+    }
+
+    /// Returns the lock of who mends what an instance has left, while it does.
+    pub fn mending_lock_of(&self, instance: &Instance) -> PathBuf {
+        self.hosts().join(instance.as_str()).join("mending.lock")
     }
 
     /// Returns the file by which a command finds the running host.

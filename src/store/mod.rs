@@ -3,12 +3,16 @@
 //! Every file is written as a whole or appended by whole lines, so that a crash of anything leaves nothing half-written,
 //! and one that cannot be read hides no other. Nothing here knows why something is kept or removed.
 
+pub mod app_settings;
 pub mod beneath;
 pub mod credentials;
+pub mod deployments;
 pub mod layout;
 pub mod log;
 pub mod occurrences;
 pub mod open_runs;
 pub mod overrides;
 pub mod record;
+pub mod tails;
 pub mod unzip;
+pub mod zipping;

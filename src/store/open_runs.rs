@@ -7,7 +7,7 @@ use std::{
     collections::BTreeMap,
     fs::{File, OpenOptions},
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use crate::{
@@ -31,22 +31,39 @@ pub type Open = BTreeMap<(JobId, RunId), Option<Trigger>>;
 #[derive(Debug)]
 pub struct OpenRuns {
     path: PathBuf,
-    file: File,
+    /// Nothing while the journal is kept in memory.
+    file: Option<File>,
     bytes: u64,
     open: Open,
 }
 
 impl OpenRuns {
+    /// Reads a journal that nobody appends to; `None` when there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read(path: &Path) -> Result<Option<Open>, FileError> {
+        Ok(file::read_bounded(path, JOURNAL_BYTES_MAX)?.map(|text| parse(&String::from_utf8_lossy(&text))))
+    }
+
     /// Opens the journal and returns it with the runs that were open when it was last written; `None` in their place when
     /// there was no journal.
     ///
     /// # Errors
     /// When it cannot be read or written.
     pub fn open(path: PathBuf) -> Result<(Self, Option<Open>), FileError> {
-        let left = file::read_bounded(&path, JOURNAL_BYTES_MAX)?.map(|text| parse(&String::from_utf8_lossy(&text)));
+        let left = Self::read(&path)?;
         let open = left.clone().unwrap_or_default();
         let (file, bytes) = rewrite(&path, &open)?;
-        Ok((Self { path, file, bytes, open }, left))
+        Ok((Self { path, file: Some(file), bytes, open }, left))
+    }
+
+    /// Takes up a journal that cannot be written, in memory: every note tries to write it anew. Returns what could be read
+    /// of it, as [`Self::open`] does.
+    pub fn in_memory(path: PathBuf) -> (Self, Option<Open>) {
+        let left = Self::read(&path).ok().flatten();
+        let open = left.clone().unwrap_or_default();
+        (Self { path, file: None, bytes: u64::MAX, open }, left)
     }
 
     /// Notes that a run began.
@@ -67,13 +84,23 @@ impl OpenRuns {
         self.append(&line('-', job, run, None))
     }
 
+    /// Writes the journal anew with its open runs alone: one without any is empty, and nobody has to look into it.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub fn compact(&mut self) -> Result<(), FileError> {
+        let (file, bytes) = rewrite(&self.path, &self.open)?;
+        (self.file, self.bytes) = (Some(file), bytes);
+        Ok(())
+    }
+
     fn append(&mut self, line: &str) -> io::Result<()> {
-        if self.bytes > COMPACT_BYTES {
-            let (file, bytes) = rewrite(&self.path, &self.open).map_err(io::Error::other)?;
-            (self.file, self.bytes) = (file, bytes);
-        }
+        let Some(file) = self.file.as_mut().filter(|_| self.bytes <= COMPACT_BYTES) else {
+            // What is open is known already: the journal that is written anew says what the line would.
+            return self.compact().map_err(io::Error::other);
+        };
         // What was written of a line that failed would spoil the next one: that one writes the journal anew.
-        self.file.write_all(line.as_bytes()).inspect_err(|_| self.bytes = u64::MAX)?;
+        file.write_all(line.as_bytes()).inspect_err(|_| self.bytes = u64::MAX)?;
         self.bytes += line.len() as u64;
         Ok(())
     }
@@ -149,5 +176,22 @@ mod tests {
             ((job("e"), run(9)), None),
         ];
         assert_eq!(left, Some(BTreeMap::from(open)));
+    }
+
+    #[test]
+    fn a_journal_that_cannot_be_written_is_kept_in_memory_until_it_can() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("missing/open_runs");
+        assert!(OpenRuns::open(path.clone()).is_err());
+        let (mut journal, left) = OpenRuns::in_memory(path.clone());
+        assert_eq!(left, None);
+        for number in [1, 2] {
+            assert!(journal.begin(&job("a"), run(number), &Trigger::Startup).is_err());
+        }
+        std::fs::create_dir(folder.path().join("missing")).expect("there is room again");
+        journal.end(&job("a"), run(1)).expect("it is noted");
+        journal.begin(&job("a"), run(3), &Trigger::Restart).expect("it is noted");
+        let open = [((job("a"), run(2)), Some(Trigger::Startup)), ((job("a"), run(3)), Some(Trigger::Restart))];
+        assert_eq!(OpenRuns::read(&path).expect("it is read"), Some(BTreeMap::from(open)));
     }
 }

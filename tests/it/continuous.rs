@@ -280,3 +280,19 @@ fn copies_come_and_go_with_the_setting() {
     assert_eq!(runs[0]["copy"], 1);
     assert!(runs[0]["reason"].as_str().expect("a reason").contains("instances"), "{}", runs[0]);
 }
+
+#[test]
+fn records_beyond_the_history_go_when_the_host_starts() {
+    let root = Root::new();
+    root.job("continuous/a", &[("run.sh", "#!/bin/sh\nsleep 1000\n"), ("settings.job", r#"{"history": {"runs": 3}}"#)]);
+    for n in 0..9 {
+        let status = r#"{"Status":"Aborted","StartTime":"2016-05-19T01:50:32Z","EndTime":"2016-05-19T01:50:33Z"}"#;
+        root.write(&format!("data/jobs/continuous/a/runs/20160519015032000{n}/status"), status);
+    }
+    let host = root.host();
+    host.until_state("continuous/a", "running");
+    eventually("the oldest go", || {
+        let n_old = host.runs("continuous/a").iter().filter(|run| run["phase"] == "ended").count();
+        (n_old == 3).then_some(())
+    });
+}

@@ -2,11 +2,14 @@
 
 use std::fs;
 
-use crate::world::{Root, eventually, is_alive, pid_in, processes_of, webjobd};
+use crate::{
+    ask::moment,
+    world::{Root, eventually, is_alive, pid_in, processes_of, webjobd},
+};
 
-/// Ignores TERM, and has a child in a session of its own that does too.
+/// Ignores TERM, and has children in sessions of their own that do too; one of them has no environment.
 const DEAF: &str = "#!/bin/bash\ntrap '' TERM\nsetsid sleep 1001 &\necho $! > \"$WEBJOBS_DATA_PATH/child\"\n\
-                    echo up\nsleep 1000\n";
+                    env -i setsid sleep 1002 > /dev/null 2>&1 &\nsleep 1000 &\necho up\nwait\n";
 
 #[test]
 fn after_a_crash_leftovers_are_ended_records_closed_and_nothing_is_blocked() {
@@ -23,18 +26,24 @@ fn after_a_crash_leftovers_are_ended_records_closed_and_nothing_is_blocked() {
     let children = [pid_in(&root, "data/jobs/continuous/kept/child"), pid_in(&root, "data/jobs/triggered/asked/child")];
     let before = processes_of(&root);
     assert!(children.iter().all(|pid| before.contains(pid)));
+    root.write("crashed", "");
+    let crashed = fs::metadata(root.path("crashed")).and_then(|file| file.modified()).expect("a time");
+    let crashed = crashed.duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs_f64();
     host.crash();
     let host = root.host();
     assert!(!before.iter().any(|pid| is_alive(*pid)), "{before:?}");
     for (job, run) in [("continuous/kept", &life), ("triggered/asked", &run)] {
         let lost = host.get(&format!("/api/v1/jobs/{job}/runs/{run}")).json();
         assert_eq!((&lost["phase"], &lost["outcome"]), (&"ended".into(), &"lost".into()), "{lost}");
-        assert!(lost["reason"].as_str().expect("a reason").contains("host was gone"), "{lost}");
+        let reason = lost["reason"].as_str().expect("a reason");
+        assert!(reason.contains("host was gone") && reason.ends_with("its 4 processes were ended"), "{lost}");
         assert!(lost["ended"].is_string(), "{lost}");
     }
     let history = host.get("/api/triggeredwebjobs/asked/history").json();
     assert_eq!(history["runs"][0]["status"], "Aborted", "{history}");
     assert!(root.read(&log).contains("WebJob run was lost"));
+    let now = moment(&host.get("/api/v1/jobs/triggered/asked/runs").json()["runs"][0]["ended"]);
+    assert!(now >= crashed, "what still lived ended now, not when it last printed");
     // The job that is kept running does so again, and the one on request may be asked again.
     host.until_state("continuous/kept", "running");
     let next = host.run("asked");

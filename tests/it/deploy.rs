@@ -7,7 +7,10 @@ use std::{
 
 use zip::{ZipWriter, write::SimpleFileOptions};
 
-use crate::world::{Answer, Host, Root, eventually, is_alive, pid_in, processes_of};
+use crate::{
+    ask::until_problem,
+    world::{Answer, Host, Root, eventually, is_alive, pid_in, processes_of},
+};
 
 const ZIP: (&str, &str) = ("Content-Type", "application/zip");
 const NAMED: (&str, &str) = ("Content-Disposition", "attachment; filename=job.zip");
@@ -266,4 +269,34 @@ fn a_stopped_job_stays_stopped_over_a_put() {
     assert_eq!(answer.json()["status"], "Stopped");
     assert_eq!(host.post("/api/continuouswebjobs/web/start").status, 200);
     eventually("the new one", || root.job_log("web").contains("this is two").then_some(()));
+}
+
+#[test]
+fn settings_go_to_the_script_although_those_that_are_there_are_bad() {
+    let root = Root::new();
+    let script = "#!/bin/sh\necho fine\n";
+    root.job("triggered/deep", &[("in/run.sh", script), ("in/settings.job", r#"{"timeout": "long"}"#)]);
+    let host = root.host();
+    until_problem(&host, "triggered/deep", "wrong_type");
+    let answer = host.send("PUT", "/api/triggeredwebjobs/deep/settings", &[], br#"{"timeout": 50}"#);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let job = host.job("triggered/deep");
+    assert_eq!((&job["run_command"], &job["state"]), (&"in/run.sh".into(), &"idle".into()), "{job}");
+    assert!(!root.path("jobs/triggered/deep/settings.job").exists());
+    let run = host.run("deep");
+    assert_eq!(host.until_ended("triggered/deep", &run)["outcome"], "succeeded");
+}
+
+#[test]
+fn what_a_crash_left_of_a_deploy_is_put_in_order_at_the_next_start() {
+    let root = Root::new();
+    let script = String::from_utf8(script("one")).expect("text");
+    // The host was killed between the two steps, and while another job was laid out.
+    root.job("continuous/.web.old-4194305-0", &[("run.sh", &script)]);
+    root.job("continuous/.web.new-4194305-1", &[("run.sh", "")]);
+    root.job("triggered/.other.new-4194305-2", &[("lib", "")]);
+    let host = root.host();
+    eventually("its line", || root.job_log("web").contains("this is one").then_some(()));
+    assert_eq!(put_zip(&host, "continuous/web", &zip(&[("run.sh", b"#!/bin/sh\nsleep 1000\n")])).status, 200);
+    assert_eq!(leftovers(&root), Vec::<String>::new());
 }

@@ -1,6 +1,7 @@
 //! Clients that mean no good, or do badly: others are served all the same.
 
 use std::{
+    fs,
     io::{Read, Write},
     net::TcpStream,
 };
@@ -122,4 +123,17 @@ fn an_upload_that_breaks_off_makes_no_job() {
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{answer}");
     assert_eq!(host.get("/api/triggeredwebjobs/cut").status, 404);
     assert!(!root.path("jobs/triggered/cut").exists());
+}
+
+#[test]
+fn a_run_lock_that_cannot_be_made_is_told_as_what_it_is() {
+    let root = Root::new();
+    root.job("triggered/a", &[("run.sh", "#!/bin/sh\n")]);
+    fs::create_dir_all(root.path("data/jobs/triggered/a/triggeredJob.lock")).expect("a folder in its place");
+    let host = root.host();
+    let answer = host.post("/api/triggeredwebjobs/a/run");
+    assert_eq!(answer.status, 500, "{}", answer.text());
+    let text = answer.text();
+    assert!(text.contains("triggeredJob.lock") && text.contains("directory"), "{text}");
+    assert!(!text.contains("stopped"), "{text}");
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     ask::{HOLD, ask, let_go, moment, occurrences, until_runs},
-    world::{Host, Root, eventually, processes_of},
+    world::{Host, Root, eventually, is_alive, pid_in, processes_of},
 };
 
 const FOREVER: &str = "#!/bin/bash\necho \"$$ at work\"\nwhile :; do sleep 1; done\n";
@@ -128,6 +128,9 @@ fn a_run_on_one_host_keeps_the_other_from_running_it() {
     root.job("triggered/line", &[("run.sh", HOLD), ("settings.job", r#"{"overlap": "queue"}"#)]);
     let (a, b) = (host(&root, "a"), host(&root, "b"));
     let run = a.run("hold");
+    let cancelled = b.post(&format!("/api/v1/jobs/triggered/hold/runs/{run}/cancel"));
+    assert_eq!(cancelled.status, 409, "{}", cancelled.text());
+    assert!(cancelled.text().contains("is on its way on the host `a`"), "{}", cancelled.text());
     let refused = ask(&b, "hold", "");
     assert_eq!(refused.status, 409);
     assert_eq!(refused.text(), "Cannot start a new run since job is already running.");
@@ -167,4 +170,61 @@ fn a_due_time_is_served_once_whichever_host_is_first() {
     let dues: Vec<f64> = told.iter().filter(|one| one["outcome"] == "ran").map(|one| moment(&one["due"])).collect();
     assert!(dues.len() >= 4, "{told:?}");
     assert!(dues.windows(2).all(|two| two[0] < two[1]), "no due time twice: {told:?}");
+}
+
+/// Ignores TERM, and has children in sessions of their own; one of them has thrown its environment away.
+const DEAF: &str = "#!/bin/bash\ntrap '' TERM\ncd \"$WEBJOBS_DATA_PATH\"\nsetsid sleep 1001 &\n\
+                    env -i setsid sleep 1002 > /dev/null 2>&1 &\necho $! > bare\necho up\nsleep 1000\n";
+
+#[test]
+fn what_a_dead_host_left_is_ended_before_another_takes_over() {
+    let root = Root::new();
+    root.job("continuous/single", &[("run.sh", DEAF), ("settings.job", r#"{"is_singleton": true}"#)]);
+    root.job("triggered/once", &[("run.sh", DEAF)]);
+    let a = host(&root, "a");
+    a.until_state("continuous/single", "running");
+    let b = host(&root, "b");
+    b.until_state("continuous/single", "standby");
+    let run = a.run("once");
+    let life = a.job("continuous/single")["active"][0]["id"].as_str().expect("a life").to_owned();
+    let bare = ["continuous/single", "triggered/once"].map(|job| pid_in(&root, &format!("data/jobs/{job}/bare")));
+    let mut before = processes_of(&root);
+    before.extend(bare);
+    a.crash();
+    let asked = eventually("its lock is free", || Some(ask(&b, "once", "")).filter(|answer| answer.status == 202));
+    let next = asked.header("location").expect("where it is").rsplit('/').next().expect("an id").to_owned();
+    eventually("the next run", || {
+        (b.get(&format!("/api/v1/jobs/triggered/once/runs/{next}")).json()["phase"] == "running").then_some(())
+    });
+    b.until_state("continuous/single", "running");
+    assert!(!before.iter().any(|pid| is_alive(*pid)), "{before:?}");
+    for (job, run) in [("continuous/single", &life), ("triggered/once", &run)] {
+        let lost = b.until_ended(job, run);
+        assert_eq!((&lost["outcome"], &lost["instance"]), (&"lost".into(), &"a".into()), "{lost}");
+        assert!(lost["reason"].as_str().expect("a reason").contains("processes were ended"), "{lost}");
+    }
+    // The dead one comes back as if nothing had been.
+    let a = host(&root, "a");
+    a.until_state("continuous/single", "standby");
+    drop((a, b));
+    assert_eq!(processes_of(&root), Vec::<u32>::new());
+}
+
+#[test]
+fn a_living_host_notices_that_another_died() {
+    let root = Root::new();
+    root.job("continuous/worker", &[("run.sh", DEAF)]);
+    let b = host(&root, "b");
+    let a = host(&root, "a");
+    a.until_state("continuous/worker", "running");
+    // It looks who is there whenever it reads all folders.
+    b.signal("HUP");
+    let life = a.job("continuous/worker")["active"][0].clone();
+    let pid = u32::try_from(life["pid"].as_u64().expect("its process")).expect("a pid");
+    a.crash();
+    let run = life["id"].as_str().expect("an id");
+    let lost = b.until_ended("continuous/worker", run);
+    assert_eq!(lost["outcome"], "lost", "{lost}");
+    assert!(!is_alive(pid));
+    b.until_state("continuous/worker", "running");
 }

@@ -67,7 +67,7 @@ fn what_goes_wrong_is_told_as_a_problem() {
     for (path, body, status, kind) in [
         (format!("{report}/runs"), "{\"args\":\"no list\"}", 400, "invalid"),
         (format!("{report}/runs"), "{\"arguments\":[]}", 400, "invalid"),
-        (format!("{report}/runs"), "{", 400, "invalid"),
+        (format!("{report}/runs"), "{", 400, "bad_json"),
         ("/api/v1/jobs/continuous/worker/runs".to_owned(), "", 400, "invalid"),
         ("/api/v1/jobs/triggered/broken/runs".to_owned(), "", 409, "job_problem"),
         ("/api/v1/jobs/triggered/nobody/runs".to_owned(), "", 404, "no_such_job"),

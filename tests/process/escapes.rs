@@ -28,7 +28,8 @@ async fn a_child_in_a_session_of_its_own_ends_with_its_run() {
     world.go();
     assert_eq!(soon("the exit", child.exited()).await.expect("an exit"), Exit::Code(0));
     assert!(is_alive(escapee));
-    assert_eq!(soon("the end", child.finish()).await, Ended { killed: 1, left: 0 });
+    let ended = soon("the end", child.finish()).await;
+    assert_eq!((ended.killed, ended.left), (1, 0));
     assert!(!is_alive(escapee));
 }
 
@@ -39,7 +40,8 @@ async fn a_daemon_ends_with_its_run() {
     let daemon = world.pid_in("daemon").await;
     soon("the exit", child.exited()).await.expect("an exit");
     assert!(is_alive(daemon) && child.group().is_alive());
-    assert_eq!(soon("the end", child.finish()).await, Ended { killed: 1, left: 0 });
+    let ended = soon("the end", child.finish()).await;
+    assert_eq!((ended.killed, ended.left), (1, 0));
     assert!(!is_alive(daemon));
     assert!(!fs::exists(format!("/proc/{daemon}")).expect("an answer"), "it was reaped, too");
 }
@@ -47,15 +49,33 @@ async fn a_daemon_ends_with_its_run() {
 #[tokio::test]
 async fn a_descendant_without_marks_is_remembered_when_its_run_is_stopped() {
     let world = World::new().await;
-    let child = world.start("env -i setsid sleep 1000 & echo $! > escapee; wait").await;
+    let child = world.start("(trap '' TERM; exec env -i setsid sleep 1000) & echo $! > escapee; wait").await;
     let escapee = world.pid_in("escapee").await;
     let has_left = || fs::read(format!("/proc/{escapee}/cmdline")).ok().filter(|line| line.starts_with(b"sleep"));
     eventually("the new session", has_left).await;
     child.group().signal(StopSignal::TERM).expect("sent");
     soon("the exit", child.exited()).await.expect("an exit");
     assert!(is_alive(escapee));
-    assert_eq!(soon("the end", child.finish()).await, Ended { killed: 1, left: 0 });
+    let ended = soon("the end", child.finish()).await;
+    assert_eq!((ended.killed, ended.left), (1, 0));
     assert!(!is_alive(escapee));
+}
+
+#[tokio::test]
+async fn a_stop_reaches_those_who_left_the_group_and_nobody_twice() {
+    let world = World::new().await;
+    let trap = "trap 'echo told >> told-$0; exit' TERM; touch up-$0; while :; do sleep 0.02; done";
+    world.program("told.sh", &format!("#!/bin/bash\n{}\n", trap.replace("$0", "$1")));
+    let child = world.start("setsid ./told.sh away & (setsid ./told.sh orphan &); ./told.sh near").await;
+    for name in ["away", "orphan", "near"] {
+        eventually("it is up", || world.path(&format!("up-{name}")).exists().then_some(())).await;
+    }
+    child.group().signal(StopSignal::TERM).expect("sent");
+    soon("everybody to go", child.group().emptied()).await;
+    for name in ["away", "orphan", "near"] {
+        assert_eq!(fs::read_to_string(world.path(&format!("told-{name}"))).expect("it was told"), "told\n");
+    }
+    child.finish().await;
 }
 
 #[tokio::test]
@@ -116,7 +136,7 @@ async fn what_a_crashed_host_has_left_is_found_by_its_marks_and_ended() {
     assert_eq!(process::lost_processes(world.folder.path(), &Instance::new("another")), []);
 
     let (root, instance, grace) = (world.folder.path().to_owned(), world.instance.clone(), Duration::from_secs(20));
-    let end = tokio::spawn(async move { process::end_lost(&root, &instance, &[], grace).await });
+    let end = tokio::spawn(async move { process::end_lost(&root, &instance, &[], None, grace).await });
     let ended = soon("the end", end).await.expect("a task");
     assert_eq!(ended.left, 0);
     assert!(!is_alive(daemon) && !is_alive(naked));
@@ -132,7 +152,8 @@ async fn a_daemon_with_an_empty_environment_ends_with_its_run() {
     let daemon = world.pid_in("daemon").await;
     soon("the exit", child.exited()).await.expect("an exit");
     assert!(is_alive(daemon) && child.group().is_alive());
-    assert_eq!(soon("the end", child.finish()).await, Ended { killed: 1, left: 0 });
+    let ended = soon("the end", child.finish()).await;
+    assert_eq!((ended.killed, ended.left), (1, 0));
     assert!(!is_alive(daemon));
 }
 
@@ -150,7 +171,7 @@ async fn a_cgroup_is_used_where_one_can_be_had() {
     }
     soon("the exit", child.exited()).await.expect("an exit");
     let ended = soon("the end", child.finish()).await;
-    assert_eq!(ended, Ended { killed: 1, left: 0 });
+    assert_eq!((ended.killed, ended.left), (1, 0));
     assert!(!is_alive(daemon));
 }
 

@@ -378,7 +378,8 @@ fn recover(machine: &mut Machine, me: &Me) {
         if let Some(record) = open {
             assert_eq!(record.instance, me.instance(), "an open run of {job} is another host's");
             let ended_now = counts.get(&(job.clone(), run)).copied().unwrap_or(0);
-            let closed = recover::close(&record, Traces { ended_now, last_sign: None }, machine.now().wall);
+            let closed =
+                recover::close(&record, Traces { ended_now, elsewhere: None, last_sign: None }, machine.now().wall);
             assert!(closed.ended >= Some(closed.started), "a lost run of {job} ended before it began");
             machine.tell(|| format!("host{} {job}: lost run {run} is closed", me.host));
             if !body::keep(machine, &closed) {

@@ -154,7 +154,7 @@ impl Supervisor {
         if self.ending.is_some() {
             return self.ending.clone();
         }
-        let standing = Standing { stopped_by: self.stopped_by.as_deref(), host_stopped: false, removed: false };
+        let standing = Standing { stopped_by: self.stopped_by.as_deref(), ..Standing::default() };
         wanted::barred(job, standing)
     }
 

@@ -18,9 +18,12 @@ use futures_util::stream;
 use tokio::{sync::watch, time};
 
 use self::tail::{Tail, Wanted};
-use super::{Answer, Api, JobPath, Params, Problem, find};
+use super::{Answer, Api, JobPath, MOMENT, Params, Problem, find};
 use crate::{
-    api::blocking,
+    api::{
+        blocking,
+        wire::params::{FollowParams, JobParams, LogParams},
+    },
     host::view::LiveLog,
     model::{
         id::{JobId, JobKind, RunId},
@@ -38,13 +41,18 @@ const OFFSET: HeaderName = HeaderName::from_static("x-log-offset");
 /// Time between looks at a log that another host writes, which nothing reports.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
-/// Answers with lines of a log.
+/// Lines of a job's log
+///
+/// With `run` those of that run; else a continuous job's whole log, or the log of a triggered job's newest run. The header
+/// `X-Log-Offset` tells the offset of the first line.
+#[utoipa::path(get, path = "/api/v1/jobs/{kind}/{name}/log", tag = "logs", params(JobParams, LogParams, FollowParams),
+    responses((status = 200, description = "The lines as they lie on disk", body = String, content_type = "text/plain")))]
 pub async fn log(State(api): State<Api>, Path(path): Path<JobPath>, RawQuery(query): RawQuery) -> Answer {
     let job = find(&api, &path)?;
     let params = Params::parse(query.as_deref());
     let wanted = Wanted {
         lines: params.value("lines", "a number of lines")?,
-        since: params.value("since", "a moment such as 2026-02-28T12:00:00Z")?,
+        since: params.value("since", MOMENT)?,
         offset: params.value("offset", "a number of bytes")?,
         stderr: params.flag("stderr")?,
     };
@@ -75,6 +83,24 @@ pub async fn log(State(api): State<Api>, Path(path): Path<JobPath>, RawQuery(que
     Ok(response)
 }
 
+/// Lines of context before those that come.
+const CONTEXT_LINES: usize = 10;
+
+/// Follows the log of a job, and of its next runs: the last few lines, then what comes.
+///
+/// # Errors
+/// When the log cannot be read.
+pub async fn follow(api: &Api, job: JobId) -> io::Result<LogStream> {
+    let changes = api.handle.view().changes();
+    let subject = match job.kind {
+        JobKind::Continuous => Subject::Job,
+        JobKind::Triggered => Subject::Newest,
+    };
+    let mut stream = LogStream { api: api.clone(), job, subject, follows: true, changes, reading: None };
+    stream.open(&Wanted { lines: Some(CONTEXT_LINES), ..Wanted::default() }).await?;
+    Ok(stream)
+}
+
 /// Whose lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Subject {
@@ -87,7 +113,7 @@ enum Subject {
 }
 
 /// Lines on their way to one reader.
-struct LogStream {
+pub struct LogStream {
     api: Api,
     job: JobId,
     subject: Subject,
@@ -157,7 +183,10 @@ impl LogStream {
     }
 
     /// Returns the next lines; `None` when there will be no more.
-    async fn next(&mut self) -> io::Result<Option<Bytes>> {
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn next(&mut self) -> io::Result<Option<Bytes>> {
         loop {
             if let Some(lines) = self.read().await? {
                 if lines.is_empty() {

@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use crate::{
-    api::wire::{ComingWire, CopyWire, JobWire, PhaseWire, RunWire},
+    api::wire::{ComingWire, CopyWire, JobWire, PauseWire, PhaseWire, RunWire},
     host::{
         handle::Coming,
-        view::{CopyView, JobView},
+        view::{CopyView, JobView, Paused},
     },
     model::{
         exit::Exit,
         id::JobId,
         run::{RunPhase, RunRecord},
         time::Wall,
+        wish::Pause,
     },
 };
 
@@ -35,6 +36,7 @@ pub fn job(view: &JobView, now: Wall) -> JobWire {
         active: view.active.iter().map(|one| run(one, now)).collect(),
         latest: view.latest.as_ref().map(|one| run(one, now)),
         next: view.next,
+        paused: view.paused.as_ref().map(pause),
         schedules: schedules.unwrap_or_default(),
         restarts: view.restarts,
         settings: found.raw_settings.clone(),
@@ -76,8 +78,18 @@ pub fn run(record: &RunRecord, now: Wall) -> RunWire {
 
 /// Shows a due time to come.
 pub fn coming(job: &JobId, coming: Coming) -> ComingWire {
+    coming_of(&job.to_string(), coming)
+}
+
+/// Shows a due time to come of what is called `job`.
+pub fn coming_of(job: &str, coming: Coming) -> ComingWire {
     let Coming { due, local, expression, label, mark } = coming;
-    ComingWire { job: job.to_string(), due, local, expression, label, mark }
+    ComingWire { job: job.to_owned(), due, local, expression, label, mark }
+}
+
+fn pause(paused: &Paused) -> PauseWire {
+    let Pause { by, at, reason, .. } = paused.pause.clone();
+    PauseWire { by, at, until: paused.until, reason, all: paused.all }
 }
 
 fn copy(copy: &CopyView) -> CopyWire {

@@ -115,7 +115,7 @@ pub fn media_type(name: &str) -> &'static str {
 }
 
 /// The tag of a file as Kudu makes it: its time of change in ticks, as the hexadecimal digits of the bytes, lowest first.
-fn tag(modified: Wall) -> String {
+pub fn tag(modified: Wall) -> String {
     let ticks = i64::try_from(modified.as_nanosecond() / 100 + TICKS_TO_EPOCH).unwrap_or(0);
     let digits: String = ticks.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("\"{digits}\"")

@@ -5,7 +5,7 @@
 //! ```
 //! Standard output has the greeting; what webjobd says of itself goes to standard error.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, time::Duration};
 
 use anyhow::Context;
 use tokio::{
@@ -15,18 +15,25 @@ use tokio::{
     task::{JoinError, JoinHandle},
 };
 use tracing::{error, info, warn};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::{
     api,
     cli::{
         FINE,
         error::{CliError, Exit, Outcome, say},
+        serve::recent::Recent,
     },
     decide::zone::Zone,
-    host::start::{Host, StartError},
+    host::{
+        handle::HostHandle,
+        start::{Host, StartError},
+    },
     model::config::Config,
-    os::signals::{HostSignal, HostSignals},
+    os::{
+        service::{self, Stage},
+        signals::{HostSignal, HostSignals},
+    },
     store::credentials::Credentials,
 };
 
@@ -37,9 +44,10 @@ const THREADS: usize = 2;
 pub fn trace() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,notify=warn,mio=warn"));
     let colours = io::IsTerminal::is_terminal(&io::stderr()) && std::env::var_os("NO_COLOR").is_none();
-    let trace = tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(filter).with_ansi(colours);
+    let printed = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(colours).with_target(false);
+    let trace = tracing_subscriber::registry().with(filter).with(printed).with(Recent::new());
     // A program that embeds the library has set up its own.
-    let _ = trace.with_target(false).try_init();
+    let _ = trace.try_init();
 }
 
 /// Runs a host until it is told to stop.
@@ -59,44 +67,47 @@ async fn live(config: Config, zone: Zone) -> Outcome {
     // Before anything runs, so that a signal that comes early is not lost.
     let mut signals = HostSignals::listen().context("failed to listen for signals")?;
     let listener = listen(config.listen).await?;
-    let mut host = Host::start(config, zone).await.map_err(start_error)?;
-    let credentials = credentials(&host)?;
-    let api = tokio::select! {
+    let host = Host::start(config, zone).await.map_err(start_error)?;
+    let api = ServedApi::start(&host, listener, credentials(&host)?)?;
+    tokio::select! {
         biased;
         // Cancel-safe: whoever is not ready yet is asked no more.
-        census = host.ready() => Some(serve_api(&host, listener, credentials, &census, &mut signals).await?),
+        census = host.ready() => {
+            if let Err(error) = host.announce(api.url.clone()) {
+                // A full disk must not keep the jobs from running.
+                warn!(error = %format!("{:#}", anyhow::Error::from(error)), "commands find this host by --url only");
+            }
+            greet(&census, &api.url, &host.handle().layout().credentials().display().to_string());
+            service::tell(&Stage::Ready(census));
+            attend(&mut signals, &host.handle()).await;
+        }
         // Cancel-safe: a signal that is not taken stays.
-        () = stop_asked(&mut signals) => None,
-    };
-    host.stop(async { stop_asked(&mut signals).await }).await;
-    if let Some(api) = api {
-        ended(api.await);
+        () = stop_asked(&mut signals) => {}
     }
+    service::tell(&Stage::Stopping(host.patience()));
+    api.end.send_replace(true);
+    host.stop(async { stop_asked(&mut signals).await }).await;
+    ended(api.task.await);
     Ok(FINE)
 }
 
-/// Serves the API until a signal asks for a stop, and returns what is left of it to wait for. Who has connected before is answered now, when every job is known.
-async fn serve_api(
-    host: &Host,
-    listener: TcpListener,
-    credentials: Credentials,
-    census: &str,
-    signals: &mut HostSignals,
-) -> Result<JoinHandle<io::Result<()>>, CliError> {
-    let address = listener.local_addr().context("failed to find the address of the API")?;
-    let url = format!("http://{address}");
-    let handle = host.handle();
-    let (end_api, end) = watch::channel(false);
-    let api = tokio::spawn(api::serve(listener, handle.clone(), credentials, async move {
-        let mut end = end;
-        // A host that is gone ends the API too.
-        let _ = end.wait_for(|end| *end).await;
-    }));
-    host.announce(url.clone()).map_err(start_error)?;
-    greet(census, &url, &handle.layout().credentials().display().to_string());
-    attend(signals, &handle).await;
-    end_api.send_replace(true);
-    Ok(api)
+/// The API as it is served: probes are answered from the first moment on, everybody else when every job is known.
+struct ServedApi {
+    url: String,
+    end: watch::Sender<bool>,
+    task: JoinHandle<io::Result<()>>,
+}
+
+impl ServedApi {
+    fn start(host: &Host, listener: TcpListener, credentials: Credentials) -> Result<Self, CliError> {
+        let address = listener.local_addr().context("failed to find the address of the API")?;
+        let (end, mut ending) = watch::channel(false);
+        let task = tokio::spawn(api::serve(listener, host.handle(), credentials, async move {
+            // A host that is gone ends the API too.
+            let _ = ending.wait_for(|end| *end).await;
+        }));
+        Ok(Self { url: format!("http://{address}"), end, task })
+    }
 }
 
 fn ended(api: Result<io::Result<()>, JoinError>) {
@@ -139,18 +150,44 @@ fn greet(census: &str, url: &str, credentials: &str) {
     info!(%census, %url, "the host is ready");
 }
 
-/// Serves signals until one asks for a stop.
-async fn attend(signals: &mut HostSignals, handle: &crate::host::handle::HostHandle) {
+/// Serves signals until one asks for a stop, and tells that the host is alive where somebody waits for that.
+async fn attend(signals: &mut HostSignals, handle: &HostHandle) {
+    // Twice as often as it is waited for: one sign that is late does no harm.
+    let pulse = service::watchdog().map(|patience| patience / 2);
     loop {
-        match signals.next().await {
-            HostSignal::Stop => return,
-            HostSignal::Reload => {
-                info!("reading all job folders again");
-                if let Err(cause) = handle.refresh(None).await {
-                    warn!(error = %cause, "could not read the job folders again");
+        let signal = tokio::select! {
+            biased;
+            // Cancel-safe: a signal that is not taken stays.
+            signal = signals.next() => signal,
+            // Cancel-safe: a wait that is begun anew is one sign of life later.
+            () = pause(pulse) => {
+                if handle.is_alive().await {
+                    service::tell(&Stage::Alive);
                 }
+                continue;
             }
+        };
+        match signal {
+            HostSignal::Stop => return,
+            HostSignal::Reload => reload(handle).await,
         }
+    }
+}
+
+async fn reload(handle: &HostHandle) {
+    info!("reading all job folders again");
+    service::tell(&Stage::Reloading);
+    if let Err(cause) = handle.refresh(None).await {
+        warn!(error = %cause, "could not read the job folders again");
+    }
+    service::tell(&Stage::Ready("all job folders were read again".to_owned()));
+}
+
+/// Waits for so long; for ever without a time.
+async fn pause(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -178,6 +178,27 @@ fn what_was_due_while_the_job_rested_is_paused_up_to_the_last_second() {
 }
 
 #[test]
+fn a_pause_with_an_end_wakes_then_and_the_moment_of_its_end_is_served() {
+    let mut journal = Journal::default();
+    let mut host = Host::start(&journal, &["0 * * * * *"], "01T10:00:30");
+    host.serve(&mut journal, "01T10:00:30");
+    let end = at("01T10:03:00");
+    host.agenda.rest_until(Some(end));
+    host.bar("01T10:00:40", Some("paused"));
+    assert!(host.agenda.rests());
+    assert_eq!((host.agenda.next(), host.agenda.wake_at()), (Some(end), Some(end)));
+    // It is noticed late: what was due since the end is late, and not paused.
+    host.agenda.rest_until(None);
+    let freed = host.bar("01T10:04:00", None).freed.expect("it rested");
+    journal.0.extend(host.agenda.pass_over(&host.job, &freed, &Told::from(&journal), last_moment(end)));
+    assert_eq!(host.agenda.wake_at(), Some(end));
+    host.serve(&mut journal, "01T10:04:00");
+    let told =
+        ["up to 01T10:00:30", "01T10:02:00 Paused x2", "up to 01T10:02:59", "01T10:03:00 Missed", "01T10:04:00 Ran"];
+    assert_eq!(journal.told(), told);
+}
+
+#[test]
 fn a_rest_during_which_the_clock_went_back_serves_nothing_twice() {
     let mut journal = Journal::default();
     let mut host = Host::start(&journal, &["0 * * * * *"], "01T10:00:30");

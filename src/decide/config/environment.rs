@@ -55,7 +55,8 @@ impl<'e> Environment<'e> {
         }
     }
 
-    fn kudu(self, problems: &mut Vec<Problem>) -> KuduLayer {
+    /// Returns what they say of Kudu's settings.
+    pub fn kudu(self, problems: &mut Vec<Problem>) -> KuduLayer {
         KuduLayer {
             restart_time: self.seconds("WEBJOBS_RESTART_TIME", problems),
             idle_timeout: self.seconds("WEBJOBS_IDLE_TIMEOUT", problems),
@@ -64,6 +65,8 @@ impl<'e> Environment<'e> {
             disable_schedule: self.kudu_parsed("WEBJOBS_DISABLE_SCHEDULE", parse_flag, problems),
             time_zone: self.kudu_parsed("WEBSITE_TIME_ZONE", parse_zone, problems),
             log_triggered_to_app_logs: self.kudu_parsed("WEBJOBS_LOG_TRIGGERED_JOBS_TO_APP_LOGS", parse_flag, problems),
+            application_log: self.parsed("WEBJOBD_APPLICATION_LOG", parse_flag, problems),
+            logstream_timeout: self.seconds("SCM_LOGSTREAM_TIMEOUT", problems),
         }
     }
 

@@ -89,6 +89,10 @@ fn kudu_keys(form: &mut Form<'_>, v: &mut KuduLayer) {
     form.key(zone, is_zone, |name| v.time_zone = Some(name));
     let app_logs = key("log_triggered_to_app_logs", "Whether triggered output goes to the application log too");
     form.key(app_logs.default(false), Flag, |flag| v.log_triggered_to_app_logs = Some(flag));
+    let always = key("application_log", "Whether the application log is written while nobody follows it, too");
+    form.key(always.default(false), Flag, |flag| v.application_log = Some(flag));
+    let stream = key("logstream_timeout", "Longest life of a log stream, as SCM_LOGSTREAM_TIMEOUT").default(7200);
+    form.key(stream, Seconds(0.0, YEAR), |time| v.logstream_timeout = Some(time));
 }
 
 fn interpreters() -> impl Rule<Out = BTreeMap<String, Vec<String>>> {

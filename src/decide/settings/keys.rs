@@ -99,7 +99,10 @@ fn when_it_runs(form: &mut Form<'_>, s: &mut Settings) {
     form.key(run_at, moment(), |v| s.run_at = Some(v));
     let on_start = key("run_on_start", "Whether it runs when the host starts").only(Triggered).default(false);
     form.key(on_start, Flag, |v| s.run_on_start = v);
-    let overlap = key("overlap", "What happens when it is due or asked for while it runs; what is caught up waits for its turn instead of being skipped").only(Triggered);
+    const OVERLAP: &str = "What happens when it is due or asked for while it runs; what is caught up waits for its turn \
+                           instead of being skipped. With several hosts on one root, only a run of the same host is \
+                           replaced, and the order of a queue is that of each host";
+    let overlap = key("overlap", OVERLAP).only(Triggered);
     form.key(overlap.default("skip"), OneOf(OVERLAPS), |v| s.overlap = v);
     let at_once = key("max_concurrency", "How many runs at once, with overlap \"allow\"").only(Triggered).default(1);
     form.key(at_once, Whole(1, RUNS_AT_ONCE_MAX), |v| s.max_concurrency = v);

@@ -69,10 +69,15 @@ fn idle(why: IdleWhy, event: Event) -> Step {
     }
 }
 
+fn next_claim(now: Mono) -> Mono {
+    let n_passed = u32::try_from(now.0.as_secs() / CLAIM_AGAIN.as_secs()).unwrap_or(u32::MAX);
+    Mono(CLAIM_AGAIN.saturating_mul(n_passed.saturating_add(1)))
+}
+
 fn claiming(trigger: Trigger, in_a_row: u32, event: Event, now: Now) -> Step {
     match event {
         Event::Claimed => begin(trigger, in_a_row),
-        Event::Refused => stay(State::Standby { retry_at: now.mono + CLAIM_AGAIN, trigger }),
+        Event::Refused => stay(State::Standby { retry_at: next_claim(now.mono), trigger }),
         Event::Stop(reason) | Event::Kill(reason) => rest(IdleWhy::Stopped(reason)),
         Event::Start(_) | Event::Restart { .. } | Event::Replace { .. } | Event::Life(_) | Event::Tick => {
             stay(State::Claiming { trigger, in_a_row })

@@ -237,6 +237,15 @@ fn each_life_claims_anew_and_keeps_its_place_in_the_row() {
     assert!(matches!(up, State::Up { in_a_row: 1, .. }), "{up:?}");
 }
 
+#[test]
+fn all_who_stand_by_try_again_at_the_same_moments() {
+    let claiming = State::Claiming { trigger: Trigger::Startup, in_a_row: 0 };
+    for (second, again) in [(0.0, 5), (0.1, 5), (4.9, 5), (5.0, 10), (7.3, 10)] {
+        let (state, _) = claiming.clone().step(Event::Refused, at(second), &policy());
+        assert_eq!(state.next_deadline(), Some(Mono(Duration::from_secs(again))), "{second}");
+    }
+}
+
 fn states() -> Vec<State> {
     let until = Mono(Duration::from_secs(10));
     let process = Process { pid: 7, since: Mono(Duration::ZERO), output_closed: false };

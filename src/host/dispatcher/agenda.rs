@@ -11,6 +11,7 @@ use crate::{
     decide::{
         agenda::{self, Fate, Remains, Told},
         dispatch::Answer,
+        pause::last_moment,
     },
     host::machine::{Machine, log_policy},
     model::{
@@ -36,6 +37,20 @@ pub struct Agenda {
     /// Whether what waited when the last host ended has its answers.
     is_settled: bool,
     log: Option<Arc<LogWriter>>,
+    was_planned: bool,
+    /// When the rest ends by itself that the schedules have now.
+    rest_end: Option<Wall>,
+}
+
+/// Why schedules rest, or rested.
+#[derive(Clone, Debug, Default)]
+pub struct Rest {
+    /// Why they do now.
+    pub why: Option<String>,
+    /// When that ends by itself.
+    pub end: Option<Wall>,
+    /// The pause that ended last by itself, and its last moment.
+    pub ended: Option<(String, Wall)>,
 }
 
 impl Agenda {
@@ -56,19 +71,33 @@ impl Agenda {
 
     /// Returns when to wake up.
     pub fn wake_at(&self) -> Option<Wall> {
-        self.plan.next()
+        self.plan.wake_at()
+    }
+
+    /// Tells whether the schedules rested until now.
+    pub fn is_rested(&self, now: Wall) -> bool {
+        self.rest_end.is_some_and(|end| end <= now)
     }
 
     /// Takes over a job's schedules. Those that it had before go on where they are.
-    pub fn plan(&mut self, machine: &Machine, job: &Job, barred: Option<String>) {
-        let planned = self.plan.plan(job, &machine.zone, machine.now().wall, barred);
+    pub fn plan(&mut self, machine: &Machine, job: &Job, rest: Rest) {
+        let now = machine.now().wall;
+        let is_first = !std::mem::replace(&mut self.was_planned, true);
+        let end = std::mem::replace(&mut self.rest_end, rest.end).filter(|end| *end <= now);
+        self.plan.rest_until(rest.end);
+        let planned = self.plan.plan(job, &machine.engine().zone, now, rest.why);
         if self.plan.has_schedules() && self.log.is_none() {
             let dir = machine.layout.job(&job.id);
             let policy = log_policy(&job.settings.log);
             self.log = Some(machine.log_named(dir, SCHEDULER_LOG, Sharing::Shared, policy));
         }
         if let Some(why) = planned.freed {
-            self.pass_over(machine, job, &why);
+            self.pass_over(machine, job, &why, end.map_or(now, last_moment));
+        } else if let Some((why, end)) = rest.ended.filter(|_| is_first) {
+            // It ended while no host ran. What was due since is late, what was due before was paused.
+            if served(machine, &job.id).is_some_and(|served| served < end) {
+                self.pass_over(machine, job, &why, end);
+            }
         }
         if planned.has_new {
             self.say_next(machine);
@@ -133,10 +162,10 @@ impl Agenda {
         Told { served: served(machine, &job.id), owed: Vec::new(), knows_moment: moment.is_some_and(knows) }
     }
 
-    /// Every due time since the job was barred is answered: it was paused.
-    fn pass_over(&mut self, machine: &Machine, job: &Job, why: &str) {
+    /// Every due time since the job was barred, up to the end of that, is answered: it was paused.
+    fn pass_over(&mut self, machine: &Machine, job: &Job, why: &str, end: Wall) {
         let Some(_lock) = self.lock(machine, job) else { return };
-        let lines = self.plan.pass_over(job, why, &self.told(machine, job), machine.now().wall);
+        let lines = self.plan.pass_over(job, why, &self.told(machine, job), end);
         append(machine, job, &lines);
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Dispatcher;
 use crate::{
+    decide::pause::{self, Paused},
     host::{publish, view::JobView},
     model::{
         status::{StateWord, Status},
@@ -18,13 +19,15 @@ impl Dispatcher {
         let active: Vec<_> = bodies.chain(self.waiting.values()).map(|record| Arc::new(record.clone())).collect();
         let view = JobView {
             found: Arc::clone(&self.found),
+            job: self.job.clone(),
             status: self.status(),
             copies: Vec::new(),
             latest: active.last().cloned().or_else(|| self.latest.clone()),
             active,
             next: self.agenda.next(),
             restarts: 0,
-            stopped_by: self.stopped_by.clone(),
+            stopped_by: self.wishes.stopped.as_ref().map(|stopped| stopped.by.clone()),
+            paused: self.paused(),
         };
         self.machine.view.publish(view, self.machine.now().wall);
     }
@@ -36,6 +39,8 @@ impl Dispatcher {
             None => self.latest.as_ref().and_then(|latest| latest.ended).unwrap_or(self.since),
         };
         let until = self.dispatch.next_retry().map(|retry| publish::wall_of(retry, self.machine.now()));
+        let is_idle = self.dispatch.is_idle() && self.barred().is_none();
+        let until = until.or_else(|| self.paused().filter(|_| is_idle)?.until);
         Status { state, reason, since, until }
     }
 
@@ -53,7 +58,16 @@ impl Dispatcher {
             Some(reason @ StopReason::Disabled { .. }) => (StateWord::Disabled, Some(reason.to_string())),
             Some(reason) => (StateWord::Stopped, Some(reason.to_string())),
             None if !self.waiting.is_empty() => (StateWord::Idle, Some("another host runs it; a run waits".to_owned())),
-            None => (StateWord::Idle, self.dispatch.next_retry().map(|_| "a retry is due".to_owned())),
+            None => (StateWord::Idle, self.idle_reason()),
         }
+    }
+
+    fn idle_reason(&self) -> Option<String> {
+        let retry = self.dispatch.next_retry().map(|_| "a retry is due".to_owned());
+        retry.or_else(|| self.paused().map(|paused| pause::why(&paused.pause, paused.all)))
+    }
+
+    fn paused(&self) -> Option<Paused> {
+        pause::paused(&self.wishes, self.machine.now().wall)
     }
 }

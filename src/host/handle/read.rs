@@ -2,26 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use super::{Coming, CommandError, HostHandle, RunFilter};
+use super::{COMING_MAX, Coming, CommandError, HostHandle, RunFilter};
 use crate::{
     decide::{
         ncrontab::Expression,
+        pause,
         schedule::{DstMark, Schedule},
         zone::Zone,
     },
     host::instances,
     model::{
         id::{Instance, JobId, RunId},
-        job::Job,
         run::{Occurrence, Outcome, RunPhase, RunRecord},
-        settings::ScheduleSetting,
+        settings::{ScheduleSetting, Settings},
         time::Wall,
     },
     store::{layout::Layout, occurrences, record},
 };
-
-/// Most due times that one question about the future is answered with.
-pub const COMING_MAX: usize = 10_000;
 
 impl HostHandle {
     /// Returns a job's runs, newest first: those on their way from the view, the others from their records.
@@ -39,6 +36,11 @@ impl HostHandle {
     pub async fn record(&self, job: &JobId, run: RunId) -> Option<RunRecord> {
         if let Some(active) = self.active(job).remove(&run) {
             return Some(active);
+        }
+        // The newest may have ended without a record, when the disk took none.
+        let latest = self.view().job(job).and_then(|view| view.latest.clone());
+        if let Some(latest) = latest.filter(|latest| latest.id == run && self.has_ended_here(latest)) {
+            return Some((*latest).clone());
         }
         let (layout, job) = (self.layout().clone(), job.clone());
         blocking(move || record::read(&layout, &job, run)).await.ok()?
@@ -61,7 +63,14 @@ impl HostHandle {
     pub fn next(&self, job: &JobId, from: Option<Wall>, count: usize) -> Result<Vec<Coming>, CommandError> {
         let view = self.view().job(job).ok_or_else(|| CommandError::NoJob(job.clone()))?;
         let Some(found) = &view.found.job else { return Ok(Vec::new()) };
-        Ok(coming(found, &self.shared.zone, from.unwrap_or_else(|| self.now()), count.min(COMING_MAX)))
+        let from = from.unwrap_or_else(|| self.now());
+        let mut coming = coming(&found.settings, &self.shared.settings.engine().zone, from, count.min(COMING_MAX));
+        if let Some(paused) = &view.paused {
+            let rests = |one: &&mut Coming| paused.until.is_none_or(|until| one.due < until);
+            let why = pause::why(&paused.pause, paused.all);
+            coming.iter_mut().filter(rests).for_each(|one| one.mark = Some(format!("{why}; it is not run")));
+        }
+        Ok(coming)
     }
 
     /// Lists the other hosts on this root that live. It reads the disk: ask on a thread that may wait.
@@ -73,6 +82,10 @@ impl HostHandle {
     pub fn words_elsewhere(&self, job: &JobId, others: &[Instance]) -> Vec<(Instance, String)> {
         let words = others.iter().filter_map(|one| Some((one.clone(), instances::word(self.layout(), job, one)?)));
         words.collect()
+    }
+
+    fn has_ended_here(&self, record: &RunRecord) -> bool {
+        matches!(record.phase, RunPhase::Ended(_)) && record.instance == *self.layout().instance()
     }
 
     fn active(&self, job: &JobId) -> BTreeMap<RunId, RunRecord> {
@@ -114,10 +127,11 @@ fn is_failed(phase: RunPhase) -> bool {
     }
 }
 
-fn coming(job: &Job, zone: &Zone, from: Wall, count: usize) -> Vec<Coming> {
+/// Lists what settings make due after `from`.
+pub fn coming(settings: &Settings, zone: &Zone, from: Wall, count: usize) -> Vec<Coming> {
     let mut all: Vec<Coming> =
-        job.settings.schedules.iter().flat_map(|setting| of_schedule(setting, zone, from, count)).collect();
-    if let Some(due) = job.settings.run_at.filter(|due| *due > from) {
+        settings.schedules.iter().flat_map(|setting| of_schedule(setting, zone, from, count)).collect();
+    if let Some(due) = settings.run_at.filter(|due| *due > from) {
         let local = due.to_zoned(zone.tz().clone()).to_string();
         all.push(Coming { due, local, expression: "run_at".to_owned(), label: None, mark: None });
     }

@@ -17,13 +17,14 @@ use crate::{
         env::{self, RunFacts},
         life::LifeEvent,
     },
-    host::machine::Machine,
+    host::{machine::Machine, recovery},
     model::{
         args,
         exit::Exit,
         id::{JobKind, RunId},
         job::Job,
         log::Level,
+        settings::Overlap,
         time::Now,
     },
     os::{
@@ -100,8 +101,14 @@ impl Task {
     async fn attend(&self, started: Started, cut: &Notify, mut sweep: oneshot::Receiver<()>) {
         let Started { child, pump } = started;
         self.tell(News::Spawned(child.group())).await;
+        let log_bytes = self.machine.view.metrics().log_bytes(&self.job.id);
+        let take = |lines: &[u8], now| {
+            let taken = self.print(lines, now);
+            log_bytes.inc_by(taken as u64);
+            taken
+        };
         let output = async {
-            let end = pump.run(|lines, now| self.log.append(lines, now), cut.notified()).await;
+            let end = pump.run(take, cut.notified()).await;
             if end.bytes_lost > 0 {
                 warn!(job = %self.job.id, run = %self.run, bytes = end.bytes_lost, "output was lost: its log took none");
             }
@@ -136,7 +143,15 @@ impl Task {
             let text = format!("{} processes that this run left behind were killed", ended.killed);
             self.log.sys(Level::Info, self.machine.now(), &text);
         }
+        self.machine.view.metrics().run_swept(&self.job.id, ended.killed, ended.cpu);
         self.happened(LifeEvent::Swept { survivors: ended.killed }).await;
+    }
+
+    /// Writes lines to the run's log, and those that it took to the application log.
+    fn print(&self, lines: &[u8], now: Now) -> usize {
+        let taken = self.log.append(lines, now);
+        self.machine.app_log.add(&self.job.id, &lines[..taken], now);
+        taken
     }
 
     async fn happened(&self, event: LifeEvent) {
@@ -154,6 +169,10 @@ impl Task {
             file::create_folders(folder).map_err(|error| (chain(&error), false))?;
         }
         file::create_folders(&self.machine.layout.job(&self.job.id)).map_err(|error| (chain(&error), false))?;
+        if is_alone(&self.job) {
+            // Its lock may be free because the host that had it is gone, and its processes may not.
+            recovery::mend_gone(&self.machine).await;
+        }
         if ready.is_some() {
             return Ok(ready);
         }
@@ -234,8 +253,17 @@ impl Task {
             port: self.port,
             web_root: None,
         };
-        let config = &self.machine.config.env;
-        Ok(env::compose(&self.machine.environment, config, &from_file, &self.job.settings.env, &facts))
+        let mut config = self.machine.config.env.clone();
+        config.extend(self.machine.engine().written.clone());
+        Ok(env::compose(&self.machine.environment, &config, &from_file, &self.job.settings.env, &facts))
+    }
+}
+
+/// Tells whether a job may run on one host at a time only.
+fn is_alone(job: &Job) -> bool {
+    match job.id.kind {
+        JobKind::Continuous => job.settings.is_singleton,
+        JobKind::Triggered => job.settings.overlap != Overlap::Allow,
     }
 }
 

@@ -139,7 +139,7 @@ impl Supervisor {
 
     /// Returns what of a job's settings matters to one copy.
     pub(super) fn policy(&self, job: &Job, luck: f64) -> Policy {
-        let fixed_delay = self.machine.config.kudu.restart_time;
+        let fixed_delay = self.machine.engine().kudu.restart_time;
         let restart = Restart { policy: job.settings.restart.clone(), fixed_delay };
         Policy { life: self.machine.life_policy(job), restart, luck }
     }

@@ -1,7 +1,11 @@
 //! Permissions and links, which only some systems have. Elsewhere permissions are as the system makes them, and links are
 //! refused.
 
-use std::{fs::File, io, path::Path};
+use std::{
+    fs::{File, Metadata},
+    io,
+    path::Path,
+};
 
 /// Permissions of a folder that everybody may look into.
 pub const FOLDER: u32 = 0o755;
@@ -23,6 +27,20 @@ pub fn set(file: &File, mode: u32) -> io::Result<()> {
     {
         let _ = (file, mode);
         Ok(())
+    }
+}
+
+/// Returns the permission bits of a file.
+pub fn of(metadata: &Metadata) -> u32 {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        metadata.permissions().mode() & 0o7777
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        0o644
     }
 }
 

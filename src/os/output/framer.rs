@@ -9,7 +9,7 @@ use std::{mem, str};
 use memchr::{memchr2, memchr2_iter, memrchr2};
 
 use crate::model::{
-    log::{LINE_BYTES_MAX, LineStyle, SPLIT_MARK, Source, Stream},
+    log::{CONTINUED_MARK, LINE_BYTES_MAX, LineStyle, SPLIT_MARK, Source, Stream},
     time::Wall,
 };
 
@@ -20,6 +20,8 @@ pub struct LineFramer {
     rest: Vec<u8>,
     /// The last byte was CR: a LF that follows belongs to it.
     after_cr: bool,
+    /// A piece of the line was written because its end did not come.
+    is_paused: bool,
 }
 
 impl LineFramer {
@@ -38,10 +40,10 @@ impl LineFramer {
             return self.hold(block, prefix, out);
         };
         let (mut whole, rest) = block.split_at(last + 1);
-        if !self.rest.is_empty() {
+        if !self.rest.is_empty() || self.is_paused {
             let end = memchr2(b'\n', b'\r', whole).expect("it ends with a line end");
             self.hold(&whole[..end], prefix, out);
-            self.finish(prefix, out);
+            self.write_piece(self.rest.len(), prefix, "", out);
             whole = &whole[end + line_end_len(whole, end)..];
         }
         write_lines(whole, prefix, out);
@@ -50,12 +52,34 @@ impl LineFramer {
 
     /// Writes the line that has no end, if there is one: the stream is over.
     pub fn finish(&mut self, prefix: &[u8], out: &mut Vec<u8>) {
-        if self.rest.is_empty() {
-            return;
+        if !self.rest.is_empty() {
+            self.write_piece(self.rest.len(), prefix, "", out);
         }
-        let text = Text::of(&self.rest);
-        text.write(&self.rest, prefix, "", out);
-        self.rest.clear();
+    }
+
+    /// Tells whether bytes wait for the end of their line.
+    pub fn is_waiting(&self) -> bool {
+        !self.rest.is_empty()
+    }
+
+    /// Writes what there is of a line whose end does not come, marked as a piece; what follows of it is marked too. A
+    /// character that is not whole waits on.
+    pub fn pause(&mut self, prefix: &[u8], out: &mut Vec<u8>) {
+        let len = whole_len(&self.rest);
+        if len > 0 {
+            self.write_piece(len, prefix, SPLIT_MARK, out);
+            self.is_paused = true;
+        }
+    }
+
+    /// Writes the first bytes of what waits.
+    fn write_piece(&mut self, len: usize, prefix: &[u8], mark: &str, out: &mut Vec<u8>) {
+        let piece = &self.rest[..len];
+        match mem::take(&mut self.is_paused) {
+            true => Text::of(piece).write(piece, &[prefix, CONTINUED_MARK.as_bytes()].concat(), mark, out),
+            false => Text::of(piece).write(piece, prefix, mark, out),
+        }
+        self.rest.drain(..len);
     }
 
     /// Gives memory back while nothing is printed.
@@ -73,9 +97,7 @@ impl LineFramer {
             let (now, later) = bytes.split_at(LINE_BYTES_MAX + 1 - self.rest.len());
             self.rest.extend_from_slice(now);
             bytes = later;
-            let cut = piece_len(&self.rest);
-            Text::of(&self.rest[..cut]).write(&self.rest[..cut], prefix, SPLIT_MARK, out);
-            self.rest.drain(..cut);
+            self.write_piece(piece_len(&self.rest), prefix, SPLIT_MARK, out);
         }
         self.rest.extend_from_slice(bytes);
     }
@@ -108,6 +130,19 @@ fn line_end_len(bytes: &[u8], end: usize) -> usize {
 fn piece_len(line: &[u8]) -> usize {
     let begins = |at: &usize| line[*at] & 0b1100_0000 != 0b1000_0000;
     (LINE_BYTES_MAX - 3..=LINE_BYTES_MAX).rev().find(begins).unwrap_or(LINE_BYTES_MAX)
+}
+
+/// Returns how many bytes there are without a last character that is not whole yet.
+fn whole_len(bytes: &[u8]) -> usize {
+    let tail = bytes.len().saturating_sub(3)..bytes.len();
+    // The beginning of a character of two bytes or more, which needs more bytes than there are after it.
+    let needs = |at: usize| match bytes[at] {
+        0b1100_0000..=0b1101_1111 => 2,
+        0b1110_0000..=0b1110_1111 => 3,
+        0b1111_0000..=0b1111_0111 => 4,
+        _ => 1,
+    };
+    tail.rev().find(|at| needs(*at) > 1).filter(|at| at + needs(*at) > bytes.len()).unwrap_or(bytes.len())
 }
 
 /// Whether bytes can be written as they are. Asked once a block, not once a line.

@@ -209,3 +209,34 @@ fn a_pipe_read_by_a_thread_gives_the_same_bytes() {
     printer.join().unwrap();
     assert!(got == expected);
 }
+
+#[test]
+fn a_line_without_an_end_is_written_after_a_moment_of_quiet() {
+    let (pipes, mut out, mut err) = pipes();
+    let taken = Mutex::new(Vec::new());
+    let end = on_runtime(async {
+        let clock = crate::os::clock::Clock::start();
+        let style = LineStyle { instance: "host01".into(), format: Default::default() };
+        let pump = Pump::new(pipes, style, Arc::default(), move || clock.now()).unwrap();
+        out.write_all(b"ready?").unwrap();
+        let (told, asked) = oneshot::channel();
+        let mut told = Some(told);
+        let sink = |lines: &[u8], _: Now| {
+            taken.lock().unwrap().extend_from_slice(lines);
+            told.take().into_iter().for_each(|told| told.send(()).unwrap());
+            lines.len()
+        };
+        let answer = async {
+            // Only what is written lets it go on.
+            asked.await.unwrap();
+            out.write_all(b" yes\nnext").unwrap();
+            err.write_all(b"").unwrap();
+            drop((out, err));
+        };
+        tokio::join!(pump.run(sink, future::pending()), answer).0
+    });
+    assert!(!end.is_cut);
+    let taken = taken.into_inner().unwrap();
+    let texts: Vec<&str> = str::from_utf8(&taken).unwrap().lines().map(|line| &line[37..]).collect();
+    assert_eq!(texts, ["ready? [line continues]", "[line continued]  yes", "next"]);
+}

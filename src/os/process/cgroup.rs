@@ -5,10 +5,11 @@
 //! the other means; nothing here is ever required. No limits are set.
 //!
 //! ```text
-//! <our own cgroup>/webjobd.{name}/{run}.{n}/cgroup.procs
+//! <our own cgroup>/webjobd.{name}/{run}.{mark}.{n}/cgroup.procs
 //! ```
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
     sync::{
@@ -21,6 +22,9 @@ use crate::{
     model::id::RunId,
     os::process::tree::{self, Ended},
 };
+
+/// Begins the names of places.
+const PLACE: &str = "webjobd.";
 
 /// The place where the cgroups of runs are made. Clones mean the same place.
 #[derive(Clone, Debug)]
@@ -47,7 +51,7 @@ impl Cgroups {
     pub fn open(name: &str) -> io::Result<Self> {
         let own = own_folder()?;
         let safe = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
-        let folder = own.join(format!("webjobd.{}", name.chars().map(safe).collect::<String>()));
+        let folder = own.join(format!("{PLACE}{}", name.chars().map(safe).collect::<String>()));
         // Moving a process needs the right to write here, besides into the new group.
         fs::OpenOptions::new().write(true).open(own.join("cgroup.procs"))?;
         match fs::create_dir(&folder) {
@@ -70,11 +74,29 @@ impl Cgroups {
         ended
     }
 
+    /// Removes the place, which is the last act of a host. It stays while somebody is inside.
+    pub fn remove(&self) {
+        remove_below(&self.0.folder);
+    }
+
+    /// Finds what runs with these marks have left, in the places of all hosts beside our own.
+    pub(super) fn of_marks(&self, marks: &BTreeSet<u64>) -> Vec<(u64, Cgroup)> {
+        let Some(beside) = self.0.folder.parent() else { return Vec::new() };
+        let mut found = Vec::new();
+        for place in subfolders(beside).iter().filter(|place| name_of(place).starts_with(PLACE)) {
+            for folder in subfolders(place) {
+                let mark = name_of(&folder).split('.').nth(1).and_then(|mark| u64::from_str_radix(mark, 16).ok());
+                found.extend(mark.filter(|mark| marks.contains(mark)).map(|mark| (mark, Cgroup { folder })));
+            }
+        }
+        found
+    }
+
     /// Makes a cgroup for a run.
-    pub(super) fn create(&self, run: RunId) -> io::Result<Cgroup> {
+    pub(super) fn create(&self, run: RunId, mark: u64) -> io::Result<Cgroup> {
         loop {
             let number = self.0.made.fetch_add(1, Ordering::Relaxed);
-            let folder = self.0.folder.join(format!("{run}.{number}"));
+            let folder = self.0.folder.join(format!("{run}.{mark:x}.{number}"));
             match fs::create_dir(&folder) {
                 // Left by an earlier life of the host.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -84,9 +106,7 @@ impl Cgroups {
     }
 
     fn leftovers(&self) -> Vec<Cgroup> {
-        let Ok(entries) = fs::read_dir(&self.0.folder) else { return Vec::new() };
-        let folders = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        folders.map(|entry| Cgroup { folder: entry.path() }).collect()
+        subfolders(&self.0.folder).into_iter().map(|folder| Cgroup { folder }).collect()
     }
 }
 
@@ -117,6 +137,10 @@ impl Cgroup {
     pub(super) fn remove(&self) {
         remove_below(&self.folder);
     }
+}
+
+fn name_of(folder: &Path) -> std::borrow::Cow<'_, str> {
+    folder.file_name().unwrap_or_default().to_string_lossy()
 }
 
 fn members_below(folder: &Path) -> Vec<u32> {

@@ -105,9 +105,10 @@ impl Child {
         // An error means that the leader is gone already, which is all that is waited for.
         let _ = self.exited().await;
         let ended = if left.is_empty() && !leader_runs { Ended::default() } else { self.leader.tree.end(left).await };
+        let cpu = self.leader.tree.cpu_of_leader();
         self.leader.reap();
         self.leader.tree.remove_cgroup();
-        ended
+        Ended { cpu, ..ended }
     }
 }
 
@@ -124,14 +125,19 @@ impl Group {
         self.0.pid
     }
 
-    /// Signals every process of the group; `false` when the run is over and nobody was signalled.
+    /// Signals every process of the run, those that left the group too; `false` when the run is over and nobody was signalled.
     ///
     /// # Errors
     /// When the system refuses, for a program that runs as somebody else.
     pub fn signal(&self, signal: StopSignal) -> io::Result<bool> {
-        // Who is a descendant now may lose its parents by this signal.
-        self.0.tree.remember_descendants();
-        self.0.signal(signal)
+        // Who is a descendant now may lose its parents by this signal: from here on they are remembered.
+        let strays = if *self.0.reaped() { Vec::new() } else { self.0.tree.strays() };
+        let signalled = self.0.signal(signal);
+        for stray in strays {
+            // One that the system refuses is ended with the run.
+            let _ = stray.send(signal);
+        }
+        signalled
     }
 
     /// Kills every process of the group; `false` when the run is over and nobody was signalled.

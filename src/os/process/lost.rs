@@ -5,7 +5,7 @@
 //! of another living host with the same instance name would look the same.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -14,6 +14,7 @@ use std::{
 use crate::{
     model::id::{Instance, JobId, JobName, RunId},
     os::process::{
+        cgroup::{Cgroup, Cgroups},
         marks::{DATA_VARIABLE, Environment, INSTANCE_VARIABLE, RUN_VARIABLE, RunMark},
         procfs::{self, Process, ProcessId},
         tree::{self, Ended},
@@ -39,16 +40,47 @@ pub fn lost_processes(data_root: &Path, instance: &Instance) -> Vec<LostProcess>
     others.filter_map(|pid| lost_process(pid, data_root, instance)).collect()
 }
 
+/// Counts for each of the `unfinished` runs who of it still lives: whoever bears its marks or its number, or is in its
+/// cgroup, with all descendants. Looks at every process of the machine, off the runtime's threads.
+pub fn count_lost(unfinished: &[RunMark], cgroups: Option<&Cgroups>) -> Vec<usize> {
+    let numbers: BTreeMap<u64, usize> = unfinished.iter().enumerate().map(|(at, mark)| (mark.number(), at)).collect();
+    if numbers.is_empty() {
+        return Vec::new();
+    }
+    let spared = own_line();
+    let mut roots = vec![Vec::new(); unfinished.len()];
+    for pid in procfs::all().into_iter().filter(|pid| !spared.contains(pid)) {
+        let marked = RunMark::read(&procfs::environment(pid)).map(|mark| mark.number());
+        let known = marked.filter(|number| numbers.contains_key(number)).or_else(|| procfs::number(pid));
+        if let Some(at) = known.and_then(|number| numbers.get(&number)) {
+            roots[*at].push(pid);
+        }
+    }
+    for (number, cgroup) in of_marks(cgroups, &numbers.keys().copied().collect()) {
+        roots[numbers[&number]].extend(cgroup.members());
+    }
+    let count = |roots| tree::closure(roots, None).iter().filter(|id| !spared.contains(&id.pid)).count();
+    roots.into_iter().map(count).collect()
+}
+
 /// Ends what [`lost_processes`] finds, whoever else belongs to these runs or to the `unfinished` ones that the records
 /// know of, and all descendants: asks with SIGTERM when there is a `grace`, then kills.
-pub async fn end_lost(data_root: &Path, instance: &Instance, unfinished: &[RunMark], grace: Duration) -> Ended {
+pub async fn end_lost(
+    data_root: &Path,
+    instance: &Instance,
+    unfinished: &[RunMark],
+    cgroups: Option<&Cgroups>,
+    grace: Duration,
+) -> Ended {
     let numbers = Mutex::new(unfinished.iter().map(RunMark::number).collect::<BTreeSet<_>>());
+    let fenced = of_marks(cgroups, &numbers.lock().unwrap_or_else(PoisonError::into_inner));
     let search = || {
         let lost = lost_processes(data_root, instance);
         let marked = lost.iter().map(|lost| lost.process.pid).collect::<Vec<_>>();
         let mut numbers = numbers.lock().unwrap_or_else(PoisonError::into_inner);
         numbers.extend(marked.iter().filter_map(|pid| procfs::number(*pid)).filter(RunMark::is_number));
-        with_descendants(marked, &numbers)
+        let inside = fenced.iter().flat_map(|(_, cgroup)| cgroup.members());
+        with_descendants(marked.into_iter().chain(inside).collect(), &numbers)
     };
     let mut asked_first = BTreeSet::new();
     if !grace.is_zero() {
@@ -64,7 +96,13 @@ pub async fn end_lost(data_root: &Path, instance: &Instance, unfinished: &[RunMa
         };
         let _ = tokio::time::timeout(grace, all_gone).await;
     }
-    tree::end(asked_first, search).await
+    let ended = tree::end(asked_first, search).await;
+    fenced.iter().for_each(|(_, cgroup)| cgroup.remove());
+    ended
+}
+
+fn of_marks(cgroups: Option<&Cgroups>, numbers: &BTreeSet<u64>) -> Vec<(u64, Cgroup)> {
+    cgroups.map(|cgroups| cgroups.of_marks(numbers)).unwrap_or_default()
 }
 
 fn lost_process(pid: u32, data_root: &Path, instance: &Instance) -> Option<LostProcess> {

@@ -63,6 +63,13 @@ impl RunMark {
         (1 << 62..1 << 63).contains(number)
     }
 
+    /// Reads the marks that an environment bears.
+    pub(super) fn read(environment: &Environment) -> Option<Self> {
+        let instance = Instance::new(environment.get_text(INSTANCE_VARIABLE)?);
+        let run = RunId::parse(environment.get_text(RUN_VARIABLE)?).ok()?;
+        Some(Self { instance, run, data_path: environment.get_path(DATA_VARIABLE)?.to_owned() })
+    }
+
     /// Tells whether an environment bears all marks.
     pub(super) fn is_on(&self, environment: &Environment) -> bool {
         environment.get(RUN_VARIABLE) == Some(self.run.to_string().as_bytes())

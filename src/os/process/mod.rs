@@ -18,6 +18,7 @@
 mod cgroup;
 mod child;
 mod error;
+mod facts;
 mod limits;
 mod lost;
 mod marks;
@@ -26,14 +27,17 @@ mod orphans;
 mod procfs;
 mod spawn;
 mod tree;
+mod usage;
 
 pub use cgroup::Cgroups;
 pub use child::{Child, Group};
 pub use error::SpawnError;
+pub use facts::{ProcessFacts, facts, family, kill_one};
 pub use limits::raise_file_limit;
-pub use lost::{LostProcess, end_lost, lost_processes};
+pub use lost::{LostProcess, count_lost, end_lost, lost_processes};
 pub use marks::{INSTANCE_VARIABLE, RunMark};
 pub use orphans::{OrphanReaper, become_subreaper, end_all_children};
 pub use procfs::ProcessId;
 pub use spawn::{Containment, OutputEnd, SpawnRequest, Spawner};
 pub use tree::Ended;
+pub use usage::{Usage, usage};

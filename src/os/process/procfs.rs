@@ -15,6 +15,7 @@ use std::{
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::marks::Environment;
+use crate::model::exit::StopSignal;
 
 /// A process that cannot be mistaken for another: its pid and when it started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,6 +34,8 @@ pub(super) struct Stat {
     pub(super) group: u32,
     /// Its own and its reaped children's, in ticks.
     pub(super) cpu_ticks: u64,
+    /// What of its memory is in RAM.
+    pub(super) memory_pages: u64,
     pub(super) started: u64,
 }
 
@@ -138,6 +141,7 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
         group: number_in(fields.get(2)?)?,
         cpu_ticks,
         started: number_in(fields.get(19)?)?,
+        memory_pages: fields.get(21).and_then(|field| number_in(field)).unwrap_or(0),
     })
 }
 
@@ -174,6 +178,11 @@ impl Process {
     /// Asks it to end. A process that has ended meanwhile is no error.
     pub(super) fn terminate(&self) -> io::Result<()> {
         self.signal(Signal::TERM)
+    }
+
+    /// Sends it any signal. A process that has ended meanwhile is no error.
+    pub(super) fn send(&self, signal: StopSignal) -> io::Result<()> {
+        self.signal(Signal::from_named_raw(signal.number()).ok_or(io::ErrorKind::InvalidInput)?)
     }
 
     fn signal(&self, signal: Signal) -> io::Result<()> {

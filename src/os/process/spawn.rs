@@ -176,7 +176,7 @@ impl Worker {
         limits::restore(pid);
         match (containment, &self.cgroups) {
             (Containment::Cgroup, Some(cgroups)) => {
-                cgroups.create(run).into_iter().for_each(|cgroup| tree.enter(cgroup))
+                cgroups.create(run, tree.number).into_iter().for_each(|cgroup| tree.enter(cgroup))
             }
             (Containment::Cgroup, None) | (Containment::Group, _) => {}
         }

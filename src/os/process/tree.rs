@@ -15,6 +15,7 @@ use crate::os::process::{
     marks::RunMark,
     orphans,
     procfs::{self, Process, ProcessId, Stat, TICKS_PER_SECOND},
+    usage,
 };
 
 /// How long killed processes may take to go. Only one that hangs in the kernel takes longer.
@@ -34,6 +35,8 @@ pub struct Ended {
     pub killed: usize,
     /// Processes that are still there: the system refused, or they hang in the kernel.
     pub left: usize,
+    /// Processor time of the leader and of those of its children that were waited for.
+    pub cpu: Duration,
 }
 
 /// The processes of one run.
@@ -94,9 +97,11 @@ impl Tree {
         living
     }
 
-    /// Remembers who descends from the leader now.
-    pub(super) fn remember_descendants(&self) {
-        self.seen().extend(closure(procfs::children(self.leader), Some(self.leader)));
+    /// Takes hold of every living member who is not in the leader's group: no signal to the group reaches them.
+    pub(super) fn strays(&self) -> Vec<Process> {
+        let living = self.living(true);
+        let outside = living.iter().filter(|id| procfs::stat(id.pid).is_some_and(|stat| stat.group != self.leader));
+        outside.filter_map(|id| Process::open(*id)).collect()
     }
 
     /// Adds up the processor time of the leader and all living members.
@@ -106,6 +111,11 @@ impl Tree {
         let members = living.iter().filter_map(|id| procfs::stat(id.pid));
         let ticks: u64 = members.map(|stat| stat.cpu_ticks).sum::<u64>() + leader.cpu_ticks;
         Some(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
+    }
+
+    /// Returns the processor time of the leader, which must not be reaped, and of its children that were waited for.
+    pub(super) fn cpu_of_leader(&self) -> Duration {
+        procfs::stat(self.leader).as_ref().map(usage::cpu).unwrap_or_default()
     }
 
     /// Kills every member but the leader, which must have ended, until none is found any more.
@@ -159,7 +169,7 @@ pub(super) async fn end(before: BTreeSet<ProcessId>, search: impl Fn() -> BTreeS
     // Over time: the last search below counts who is left.
     let _ = tokio::time::timeout(PATIENCE, rounds).await;
     let left = search();
-    Ended { killed: all.difference(&left).count(), left: left.len() }
+    Ended { killed: all.difference(&left).count(), left: left.len(), cpu: Duration::ZERO }
 }
 
 /// Kills all, then waits for each; returns those that the system did not let us kill.

@@ -71,6 +71,25 @@ async fn a_root_that_is_replaced_by_another_is_watched() {
 }
 
 #[tokio::test]
+async fn what_is_written_beside_the_root_reports_nothing_and_a_root_that_moves_unseen_is_looked_for() {
+    let temp = tempfile::tempdir().expect("a folder");
+    let jobs = temp.path().join("site/jobs");
+    fs::create_dir_all(jobs.join("continuous/a")).expect("made");
+    let keeper = {
+        let (asks, _asked) = mpsc::sync_channel(1);
+        Keeper { roots: vec![jobs.clone()], dirty: Arc::default(), asks }
+    };
+    let beside: Vec<PathBuf> = if cfg!(target_os = "linux") { Vec::new() } else { vec![temp.path().join("site")] };
+    assert_eq!(keeper.parents(), beside);
+    let watch = started(&jobs).await;
+    fs::rename(temp.path().join("site"), temp.path().join("old")).expect("moved");
+    fs::create_dir_all(jobs.join("continuous/b")).expect("made");
+    watch.look_again();
+    everything(&watch).await;
+    until_seen(&watch, &jobs, "b").await;
+}
+
+#[tokio::test]
 async fn a_job_folder_that_is_a_link_is_watched() {
     let temp = tempfile::tempdir().expect("a folder");
     let jobs = temp.path().join("jobs");

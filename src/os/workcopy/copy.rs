@@ -46,9 +46,15 @@ impl From<&Metadata> for Stamp {
     }
 }
 
-/// Copies a job's folder to `to`, which must not exist. Returns the stamps of the copied files.
-pub(super) fn tree(job: &Job, to: &Path) -> Result<Vec<(String, Stamp)>, CopyError> {
-    let mut copying = Copying { job, clones: true, done: BTreeSet::new(), folders: Vec::new(), stamps: Vec::new() };
+/// Copies a job's folder to `to`, which must not exist. Returns the stamps of the copied files. Ends early with the error
+/// of `go_on`, which is asked at each entry.
+pub(super) fn tree(
+    job: &Job,
+    to: &Path,
+    go_on: &dyn Fn() -> Result<(), CopyError>,
+) -> Result<Vec<(String, Stamp)>, CopyError> {
+    let mut copying =
+        Copying { job, go_on, clones: true, done: BTreeSet::new(), folders: Vec::new(), stamps: Vec::new() };
     copying.folder(String::new(), job.root.clone(), to.to_owned())?;
     // Folders grow while they are walked: those that are found are copied next.
     let mut next = 0;
@@ -70,6 +76,7 @@ pub(super) fn tree(job: &Job, to: &Path) -> Result<Vec<(String, Stamp)>, CopyErr
 
 struct Copying<'a> {
     job: &'a Job,
+    go_on: &'a dyn Fn() -> Result<(), CopyError>,
     /// Whether the file system can make reflinks, as far as it is known.
     clones: bool,
     done: BTreeSet<String>,
@@ -87,6 +94,7 @@ struct Folder {
 impl Copying<'_> {
     fn entries(&mut self, dir: &str, from: &Path, to: &Path) -> Result<(), CopyError> {
         for entry in fs::read_dir(from).map_err(|error| explain(dir, from, error))? {
+            (self.go_on)()?;
             let entry = entry.map_err(|error| explain(dir, from, error))?;
             let name = entry.file_name();
             let path = listing::join(dir, &name.to_string_lossy());

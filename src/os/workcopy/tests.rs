@@ -26,6 +26,26 @@ use crate::{
 };
 
 #[test]
+fn nothing_is_left_of_a_copy_that_is_made_while_the_host_ends() {
+    let world = World::new();
+    (0..2000).for_each(|n| world.write(&format!("f{n}"), "x", 0o644));
+    let (copies, job) = (world.copies(), world.job());
+    let folder = world.temp().join("jobs/triggered/j");
+    let copied = std::thread::scope(|scope| {
+        let copying = scope.spawn(|| copies.prepare(&job));
+        while !folder.exists() && !copying.is_finished() {
+            std::thread::yield_now();
+        }
+        assert!(copies.clear().is_empty());
+        copying.join().expect("no panic")
+    });
+    // It was left off, or it was whole in time: then its run gives it up.
+    drop(copied);
+    assert_eq!(fs::read_dir(&folder).map_or(0, Iterator::count), 0);
+    assert!(copies.prepare(&job).is_err(), "nothing is copied any more");
+}
+
+#[test]
 fn a_copy_is_like_its_source() {
     let world = World::new();
     let root = world.source();

@@ -73,3 +73,53 @@ fn a_link_is_followed_inside_only() {
         assert_eq!(look(&data, &format!("jobs/continuous/a/{name}")), None, "{name}");
     }
 }
+
+fn parts(path: &str) -> Vec<String> {
+    path.split('/').map(str::to_owned).collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_spot_lies_beneath_whatever_links_are_above_it() {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = data(folder.path());
+    let jobs = folder.path().join("data/jobs");
+    for (target, name) in [("continuous", "alias"), ("../../outside", "out"), ("../webjobd", "own"), ("gone", "broken")]
+    {
+        symlink(target, jobs.join(name)).expect("a link");
+    }
+    fs::write(folder.path().join("sent"), "new").expect("it is written");
+    let spot = data.spot(&parts("jobs/alias/a/new/file")).expect("it is inside");
+    assert_eq!(spot.below().join("/"), "jobs/continuous/a/new/file");
+    assert_eq!(spot.facts().expect("it is asked"), None);
+    spot.take(&folder.path().join("sent")).expect("it is taken");
+    assert_eq!(fs::read(jobs.join("continuous/a/new/file")).expect("a file"), b"new");
+    for path in ["jobs/out/x", "jobs/own/x", "webjobd/x", "webjobd", "jobs/out/new/x"] {
+        assert!(data.spot(&parts(path)).is_err(), "{path}");
+    }
+    assert!(data.spot(&[]).is_err());
+    // A link that leads nowhere is no folder to make.
+    fs::write(folder.path().join("sent"), "new").expect("it is written");
+    let broken = data.spot(&parts("jobs/broken/x")).expect("nothing is there");
+    assert!(broken.take(&folder.path().join("sent")).is_err() && !jobs.join("gone").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_put_in_the_way_meanwhile_leads_nowhere() {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = data(folder.path());
+    let a = folder.path().join("data/jobs/continuous/a");
+    fs::write(folder.path().join("sent"), "new").expect("it is written");
+    let (open, missing) = (parts("jobs/continuous/a/file"), parts("jobs/continuous/a/new/file"));
+    let (open, missing) = (data.spot(&open).expect("inside"), data.spot(&missing).expect("inside"));
+    fs::rename(&a, a.with_file_name("moved")).expect("it is moved");
+    symlink("../../../outside", &a).expect("a link");
+    symlink("../../../outside", a.with_file_name("moved").join("new")).expect("a link");
+    assert!(missing.take(&folder.path().join("sent")).is_err());
+    open.take(&folder.path().join("sent")).expect("it goes where the folder went");
+    assert!(a.with_file_name("moved").join("file").exists());
+    assert_eq!(fs::read_dir(folder.path().join("outside")).expect("a folder").count(), 1);
+}

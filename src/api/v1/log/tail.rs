@@ -110,8 +110,13 @@ impl Tail {
             if chunk.bytes.is_empty() {
                 return Ok(None);
             }
+            let n_pruned = chunk.start.saturating_sub(self.at);
             self.at = chunk.end();
             lines = if self.stderr { chunk.lines().flat_map(|line| self.sieve(&line)).collect() } else { chunk.bytes };
+            if n_pruned > 0 {
+                // A reader that is slower than the job: what is missing is said where it is missing.
+                lines.splice(..0, pruned(n_pruned).into_bytes());
+            }
             if self.at - begin > LOOK_BYTES_MAX {
                 break;
             }
@@ -128,6 +133,11 @@ impl Tail {
         self.was_sent = line.parse().map_or(self.was_sent, |own| is_stderr(&own));
         if self.was_sent { bytes(line) } else { Vec::new() }
     }
+}
+
+/// Says that a reader was slower than the bounds of the log allow.
+fn pruned(n_bytes: u64) -> String {
+    format!("[{n_bytes} bytes were pruned before they were read]\n")
 }
 
 fn is_stderr(line: &LogLine<'_>) -> bool {
@@ -198,5 +208,26 @@ mod tests {
         }
         tail.finish(None).expect("it is read");
         assert_eq!(all(&mut tail), "d");
+    }
+
+    #[test]
+    fn what_was_pruned_before_it_was_read_is_said() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("job_log.txt");
+        for wanted in [Wanted::default(), Wanted { stderr: true, ..Wanted::default() }] {
+            fs::write(&path, LOG).expect("it is written");
+            let mut tail = tail(folder.path(), None, &wanted);
+            assert!(all(&mut tail).ends_with(if wanted.stderr { "goes on\n" } else { "end\n" }));
+            // The log was rolled twice meanwhile, and the older part is gone.
+            let (read, lost) = (LOG.len() as u64, 1000);
+            let kept = "[08/31/2016 20:41:24 > 0991c1: ERR ] x\n";
+            let (from, until) = (read + lost, read + lost + kept.len() as u64);
+            fs::remove_file(&path).expect("it is rolled");
+            fs::write(folder.path().join(format!("job_log.{from:020}-{until:020}.txt")), kept).expect("a part");
+            assert_eq!(all(&mut tail).lines().next(), Some("[1000 bytes were pruned before they were read]"));
+            for entry in fs::read_dir(folder.path()).expect("the folder").flatten() {
+                fs::remove_file(entry.path()).expect("it goes");
+            }
+        }
     }
 }

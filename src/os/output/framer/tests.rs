@@ -115,3 +115,23 @@ proptest! {
         prop_assert!(joined == expected);
     }
 }
+
+#[test]
+fn a_line_that_does_not_end_is_written_in_marked_pieces() {
+    let (mut framer, mut out) = (LineFramer::default(), Vec::new());
+    framer.pause(b"> ", &mut out);
+    for piece in ["one", " two \u{20ac}", "", " three\nfour\n", "five", "\n", "six"] {
+        framer.feed(piece.as_bytes(), b"> ", &mut out);
+        framer.pause(b"> ", &mut out);
+        assert!(!framer.is_waiting());
+    }
+    // Half a character waits for the other half.
+    framer.feed(&"\u{20ac}".as_bytes()[..2], b"> ", &mut out);
+    framer.pause(b"> ", &mut out);
+    framer.feed(&"\u{20ac}".as_bytes()[2..], b"> ", &mut out);
+    framer.finish(b"> ", &mut out);
+    let expected = "> one [line continues]\n> [line continued]  two \u{20ac} [line continues]\n\
+        > [line continued]  three\n> four\n> five [line continues]\n> [line continued] \n> six [line continues]\n\
+        > [line continued] \u{20ac}\n";
+    assert_eq!(String::from_utf8(out).as_deref(), Ok(expected));
+}

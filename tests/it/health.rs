@@ -1,0 +1,89 @@
+//! How the host is, for those who watch it: probes, numbers, the service manager.
+
+use std::{fs, os::unix::net::UnixDatagram, time::Duration};
+
+use crate::world::{Root, eventually, request};
+
+#[test]
+fn probes_need_no_login_and_nothing_else_is_served_without_one() {
+    let root = Root::new();
+    let host = root.host();
+    for (path, status, body) in [("/healthz", 200, "ok\n"), ("/readyz", 200, "ready\n"), ("/metrics", 401, "")] {
+        let answer = request(&host.address, "GET", path, &[], b"");
+        assert_eq!(answer.status, status, "{path}");
+        assert!(body.is_empty() || answer.text() == body, "{path}: {}", answer.text());
+    }
+}
+
+#[test]
+fn a_data_folder_that_takes_no_file_is_not_ready_and_alive_all_the_same() {
+    let root = Root::new();
+    let host = root.host_with(&["--instance", "a"], &[]);
+    fs::rename(root.path("data/webjobd/hosts/a"), root.path("elsewhere")).expect("it moves");
+    let answer = request(&host.address, "GET", "/readyz", &[], b"");
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.text(), "the data folder takes no file: No such file or directory (os error 2)\n");
+    assert_eq!(request(&host.address, "GET", "/healthz", &[], b"").status, 200);
+    fs::rename(root.path("elsewhere"), root.path("data/webjobd/hosts/a")).expect("it moves back");
+    assert_eq!(request(&host.address, "GET", "/readyz", &[], b"").status, 200);
+}
+
+#[test]
+fn numbers_tell_of_runs_and_of_what_runs() {
+    let root = Root::new();
+    root.job("continuous/worker", &[("run.sh", "#!/bin/bash\necho up\nexec sleep 1000\n")]);
+    root.job("triggered/report", &[("run.sh", "#!/bin/bash\necho done\nexit 3\n")]);
+    let host = root.host();
+    host.until_state("continuous/worker", "running");
+    let run = host.run("report");
+    host.until_ended("triggered/report", &run);
+    let answer = host.get("/metrics");
+    let media = answer.header("content-type").expect("a type");
+    assert_eq!(media, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    let text = answer.text();
+    for line in [
+        r#"webjobd_job_state{job="worker",kind="continuous",state="running"} 1"#,
+        r#"webjobd_job_state{job="report",kind="triggered",state="idle"} 1"#,
+        r#"webjobd_run_total{job="report",kind="triggered",outcome="failed",trigger="api"} 1"#,
+        "webjobd_runs_running 1",
+        "webjobd_survivors_total 0",
+    ] {
+        assert!(text.lines().any(|one| one == line), "{line} is missing in\n{text}");
+    }
+    let number = |name: &str, labels: &str| -> f64 {
+        let begin = format!("{name}{{{labels}}} ");
+        let line = text.lines().find(|line| line.starts_with(&begin)).expect(name);
+        line[begin.len()..].parse().expect("a number")
+    };
+    assert!(number("webjobd_job_memory_bytes", r#"job="worker",kind="continuous""#) > 10_000.0);
+    assert!(number("webjobd_log_bytes_total", r#"job="report",kind="triggered""#) > 5.0);
+    fs::remove_dir_all(root.path("jobs/triggered/report")).expect("it goes");
+    eventually("its numbers go", || (!host.get("/metrics").text().contains("\"report\"")).then_some(()));
+}
+
+#[test]
+fn a_service_manager_hears_when_the_host_is_ready_alive_reads_again_and_stops() {
+    let root = Root::new();
+    let heard = root.path("notify");
+    let socket = UnixDatagram::bind(&heard).expect("a socket");
+    socket.set_read_timeout(Some(Duration::from_secs(30))).expect("a bound");
+    let heard = heard.to_str().expect("a path").to_owned();
+    let host = root.host_with(&[], &[("NOTIFY_SOCKET", &heard), ("WATCHDOG_USEC", "200000")]);
+    let until = |word: &str| {
+        let mut buffer = [0; 4096];
+        loop {
+            let n = socket.recv(&mut buffer).expect("a message in time");
+            if String::from_utf8_lossy(&buffer[..n]).lines().any(|line| line.starts_with(word)) {
+                return;
+            }
+        }
+    };
+    until("READY=1");
+    until("WATCHDOG=1");
+    host.signal("HUP");
+    until("RELOADING=1");
+    until("READY=1");
+    host.signal("TERM");
+    until("STOPPING=1");
+    assert!(host.stop().success());
+}

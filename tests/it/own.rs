@@ -1,0 +1,4 @@
+//! `/api/v1` beyond runs and logs: its description, its problems, pauses, checked settings, streams, search.
+
+mod described;
+mod pause;
