@@ -18,13 +18,12 @@ use super::{
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-request-id");
 const ARR_LOG_ID: HeaderName = HeaderName::from_static("x-arr-log-id");
 
-/// Gives every answer its request id, and forbids browsers to guess what it is.
+/// Gives every answer its request id.
 pub async fn dress(request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id);
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 

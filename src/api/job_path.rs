@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     extract::{FromRequestParts, Path},
-    http::request::Parts,
+    http::{HeaderMap, header, request::Parts},
     response::Response,
 };
 use serde::Deserialize;
@@ -67,7 +67,14 @@ impl<S: Sync> FromRequestParts<S> for Who {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let agent = parts.headers.get(axum::http::header::USER_AGENT);
-        Ok(Self(agent.map(|agent| String::from_utf8_lossy(agent.as_bytes()).into_owned()).unwrap_or_default()))
+        Ok(Self::of(&parts.headers))
+    }
+}
+
+impl Who {
+    /// Reads it from the headers of a request.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let agent = headers.get(header::USER_AGENT);
+        Self(agent.map(|agent| String::from_utf8_lossy(agent.as_bytes()).into_owned()).unwrap_or_default())
     }
 }

@@ -1,9 +1,11 @@
 //! Kudu's routes of jobs (spec/kudu-webjobs 8.2 to 8.6), better where section 12.2 says so: a job with a problem is
-//! listed with it, a missing job has no settings, a delete that failed says so, a broken zip is the client's fault.
+//! listed with it, a missing job has no settings, a delete that failed says so, a broken zip is the client's fault. With
+//! `kudu_strict` they answer as Kudu's own, see `strict`.
 
 mod files;
 mod passthrough;
 mod processes;
+pub mod strict;
 mod swagger;
 pub mod text;
 mod upload;
@@ -80,13 +82,13 @@ impl FromRequestParts<Api> for Frame {
 }
 
 async fn list_all(State(api): State<Api>, frame: Frame, headers: HeaderMap) -> Response {
-    let mut jobs = api.handle.view().jobs();
+    let mut jobs = strict::listed(&api);
     jobs.sort_by_cached_key(|job| wire::list_order(&job.found.id));
     list(api, frame, &headers, jobs).await
 }
 
 async fn list_kind(State(api): State<Api>, KindPath(kind): KindPath, frame: Frame, headers: HeaderMap) -> Response {
-    let jobs = api.handle.view().jobs().into_iter().filter(|job| job.found.id.kind == kind).collect();
+    let jobs = strict::listed(&api).into_iter().filter(|job| job.found.id.kind == kind).collect();
     list(api, frame, &headers, jobs).await
 }
 
@@ -100,7 +102,7 @@ async fn list(api: Api, frame: Frame, headers: &HeaderMap, jobs: Vec<Arc<JobView
 }
 
 async fn one(State(api): State<Api>, _: KindPath, Path(path): Path<JobPath>, frame: Frame) -> Response {
-    match path.view(&api) {
+    match path.view(&api).filter(|job| !strict::hides(&api, job)) {
         Some(job) => answer_job(api, frame, job).await,
         None => answer::empty(StatusCode::NOT_FOUND),
     }
@@ -207,6 +209,7 @@ async fn delete(State(api): State<Api>, _: KindPath, Path(path): Path<JobPath>, 
     let Some(job) = path.find(&api) else { return answer::empty(StatusCode::OK) };
     match api.handle.delete_job(&job, who).await {
         Ok(()) | Err(CommandError::NoJob(_)) => answer::empty(StatusCode::OK),
+        Err(_) if strict::is_on(&api) => answer::empty(StatusCode::OK),
         Err(error) => refuse(&error),
     }
 }
@@ -214,12 +217,16 @@ async fn delete(State(api): State<Api>, _: KindPath, Path(path): Path<JobPath>, 
 async fn settings(State(api): State<Api>, _: KindPath, Path(path): Path<JobPath>) -> Response {
     match path.view(&api) {
         Some(job) => answer::json(StatusCode::OK, &job.found.raw_settings),
+        None if strict::is_on(&api) => answer::json(StatusCode::OK, &serde_json::Map::new()),
         None => answer::empty(StatusCode::NOT_FOUND),
     }
 }
 
 async fn put_settings(State(api): State<Api>, _: KindPath, Path(path): Path<JobPath>, body: Bytes) -> Response {
     let Some(job) = path.find(&api) else { return answer::empty(StatusCode::NOT_FOUND) };
+    if strict::is_on(&api) {
+        return done(api.handle.overwrite_settings(&job, &body).await);
+    }
     let Ok(text) = str::from_utf8(&body) else {
         return answer::message(StatusCode::BAD_REQUEST, "settings must be one JSON object in UTF-8");
     };
@@ -236,7 +243,7 @@ async fn run(
     Who(who): Who,
     frame: Frame,
 ) -> Response {
-    let Some(job) = path.find_of(&api, JobKind::Triggered) else { return answer::empty(StatusCode::NOT_FOUND) };
+    let Some(job) = strict::find(&api, &path, JobKind::Triggered) else { return answer::empty(StatusCode::NOT_FOUND) };
     let arguments = Params::parse(query.as_deref()).get("arguments").filter(|text| !text.is_empty()).map(str::to_owned);
     match api.handle.run(job.clone(), arguments, who).await {
         Ok(ticket) => {
@@ -252,7 +259,10 @@ async fn run(
 }
 
 async fn history(State(api): State<Api>, Path(path): Path<JobPath>, frame: Frame, headers: HeaderMap) -> Response {
-    let Some(job) = path.find_of(&api, JobKind::Triggered) else { return answer::empty(StatusCode::NOT_FOUND) };
+    let Some(job) = strict::find(&api, &path, JobKind::Triggered) else { return answer::empty(StatusCode::NOT_FOUND) };
+    if strict::has_no_history(&api, &job) {
+        return answer::empty(StatusCode::NOT_FOUND);
+    }
     let runs = match api.handle.history(&job, RunFilter::default()).await {
         Ok(runs) => runs,
         Err(error) => return refuse(&error),
@@ -265,7 +275,7 @@ async fn history(State(api): State<Api>, Path(path): Path<JobPath>, frame: Frame
 }
 
 async fn history_one(State(api): State<Api>, Path(path): Path<JobPath>, frame: Frame) -> Response {
-    let found = path.find_of(&api, JobKind::Triggered).zip(RunId::parse(&path.run).ok());
+    let found = strict::find(&api, &path, JobKind::Triggered).zip(RunId::parse(&path.run).ok());
     let Some((job, run)) = found else { return answer::empty(StatusCode::NOT_FOUND) };
     let Some(run) = api.handle.record(&job, run).await else { return answer::empty(StatusCode::NOT_FOUND) };
     let show = move || frame.run(&run, files::of_run(api.handle.layout(), &run.job, run.id));
@@ -287,7 +297,7 @@ async fn stop(State(api): State<Api>, Path(path): Path<JobPath>, Who(who): Who) 
 }
 
 fn continuous(api: &Api, path: &JobPath) -> Option<JobId> {
-    path.find_of(api, JobKind::Continuous)
+    strict::find(api, path, JobKind::Continuous)
 }
 
 fn done(result: Result<(), CommandError>) -> Response {

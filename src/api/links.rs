@@ -4,14 +4,17 @@ use std::convert::Infallible;
 
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderMap, header, request::Parts, uri::Authority},
+    http::{request::Parts, uri::Authority},
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Api;
-use crate::model::{
-    config::Config,
-    id::{JobId, RunId},
+use crate::{
+    host::door::Front,
+    model::{
+        config::Config,
+        id::{JobId, RunId},
+    },
 };
 
 /// What is escaped in a part of a path: everything but RFC 3986's unreserved characters, parentheses and a few more.
@@ -34,14 +37,15 @@ pub struct Links {
 }
 
 impl Links {
-    /// Takes the address from the configuration, or else from the request: its `Host`, or its target's authority.
-    pub fn new(config: &Config, headers: &HeaderMap, target: Option<&Authority>) -> Self {
-        let named = headers.get(header::HOST).and_then(|value| Authority::try_from(value.as_bytes()).ok());
+    /// Takes the address from the configuration, or else from the request: the name under which its client asks.
+    pub fn new(config: &Config, front: Option<&Front>) -> Self {
+        let scheme = if front.is_some_and(|front| front.tls) { "https" } else { "http" };
+        let named = front.and_then(|front| Authority::try_from(front.host.as_deref()?).ok());
         // What stands before an `@` would be a login, which belongs into no link.
-        let host = named.as_ref().or(target).filter(|host| !host.as_str().contains('@'));
+        let host = named.filter(|host| !host.as_str().contains('@'));
         let own = || match host {
-            Some(host) => format!("http://{host}"),
-            None => format!("http://{}", config.listen),
+            Some(host) => format!("{scheme}://{host}"),
+            None => format!("{scheme}://{}", config.listen),
         };
         Self { base: config.public_url.clone().unwrap_or_else(own) }
     }
@@ -97,7 +101,7 @@ impl FromRequestParts<Api> for Links {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Infallible> {
-        Ok(Self::new(api.handle.config(), &parts.headers, parts.extensions.get::<Authority>()))
+        Ok(Self::new(api.handle.config(), parts.extensions.get()))
     }
 }
 

@@ -1,11 +1,11 @@
 //! HTTP over a running host: Kudu's routes of WebJobs, our own below `/api/v1`, and the files of jobs and logs.
 //!
 //! ```text
-//!  connection ── server ── path: one spelling ── answer: request id ── login ── kudu | v1 | vfs ── HostHandle, View
+//!  connection ── server ── path: one spelling ── answer: request id ── front ── login ── kudu | v1 | vfs ── HostHandle, View
 //! ```
 //!
 //! A GET shows the view or a range of a log; a POST is a command to the host and its reply. Nothing here decides
-//! anything about jobs, and no state of a job is read from disk. Nobody is served without credentials.
+//! anything about jobs, and no state of a job is read from disk. Nobody is served whom the door has not let in.
 
 mod answer;
 mod app_settings;
@@ -13,7 +13,9 @@ mod arm;
 mod deployments;
 mod doc;
 mod etag;
+mod front;
 mod health;
+mod hooks;
 mod job_path;
 mod kudu;
 mod links;
@@ -39,15 +41,32 @@ use axum::{
     extract::{DefaultBodyLimit, Request},
     middleware,
 };
-use tokio::{sync::watch, task};
+use tokio::{
+    sync::{Semaphore, watch},
+    task,
+};
 use tower::util::MapRequest;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
 pub use self::server::serve;
-use crate::{host::handle::HostHandle, store::credentials::Credentials};
+use crate::host::{door::Door, handle::HostHandle};
 
-/// Connections at once; further ones wait in the system's queue.
+/// Connections at once; for further ones, those that are idle the longest are closed.
 pub const CONNECTIONS_MAX: usize = 1024;
+
+/// Connections of one address at once, this machine's and those of trusted proxies aside.
+pub const CONNECTIONS_EACH_MAX: usize = 256;
+
+/// Requests that are answered at once; further ones get 503.
+pub const REQUESTS_MAX: usize = 512;
+
+/// Bytes of a request's head, and headers in it; more is answered with 431.
+pub const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Headers of a request.
+pub const HEADERS_MAX: usize = 100;
+
+/// Time for a TLS handshake; the connection is closed then.
+pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Time for the head of a request, and of a connection without one; the connection is closed then.
 pub const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
@@ -61,6 +80,12 @@ pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of an upload; more is answered with 413.
 pub const UPLOAD_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 
+/// Streams of events, of lines and of findings at once; further ones are answered with 503.
+pub const FOLLOWERS_MAX: usize = 256;
+
+/// Searches in logs that read at once; further ones wait between two blocks.
+pub const SEARCHES_MAX: usize = 2;
+
 /// Time that requests on their way have once the host stops.
 pub const STOP_TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -69,15 +94,22 @@ pub const STOP_TIME_MAX: Duration = Duration::from_secs(5);
 pub struct Api {
     /// The host.
     handle: HostHandle,
-    credentials: Arc<Credentials>,
+    /// Who comes in.
+    door: Door,
     /// Becomes true when the host stops: streams without an end of their own end then.
     stopping: watch::Receiver<bool>,
+    /// Places of streams.
+    followers: Arc<Semaphore>,
+    /// Places of searches that read.
+    searches: Arc<Semaphore>,
 }
 
 impl Api {
     /// Makes the API of a host; `stopping` becomes true when it is to end its streams.
-    pub fn new(handle: HostHandle, credentials: Credentials, stopping: watch::Receiver<bool>) -> Self {
-        Self { handle, credentials: Arc::new(credentials), stopping }
+    pub fn new(handle: HostHandle, door: Door, stopping: watch::Receiver<bool>) -> Self {
+        let places = |n_max| Arc::new(Semaphore::new(n_max));
+        let (followers, searches) = (places(FOLLOWERS_MAX), places(SEARCHES_MAX));
+        Self { handle, door, stopping, followers, searches }
     }
 
     /// Waits until the host stops.
@@ -98,8 +130,11 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     }
 }
 
+/// All routes, with what stands before them.
+pub type Service = MapRequest<Router, fn(Request) -> Request>;
+
 /// Returns all routes, with what stands before them, as they are served.
-pub fn service(api: Api) -> MapRequest<Router, fn(Request) -> Request> {
+pub fn service(api: Api) -> Service {
     MapRequest::new(router(api), path::respell as fn(Request) -> Request)
 }
 
@@ -114,6 +149,7 @@ fn router(api: Api) -> Router {
         .merge(health::routes())
         .merge(arm::routes())
         .merge(app_settings::routes())
+        .merge(hooks::routes())
         .merge(site::routes());
     routes
         .fallback(answer::no_route)
@@ -122,6 +158,7 @@ fn router(api: Api) -> Router {
         .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE_MAX))
         .layer(middleware::from_fn_with_state(api.clone(), health::once_ready))
         .layer(middleware::from_fn_with_state(api.clone(), login::check))
+        .layer(middleware::from_fn_with_state(api.clone(), front::meet))
         .layer(middleware::from_fn(problem::assure::assure))
         .layer(middleware::from_fn(arm::translate))
         .layer(middleware::from_fn(answer::dress))

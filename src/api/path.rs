@@ -90,9 +90,9 @@ pub fn after(path: &str, n: usize) -> &str {
     rest
 }
 
-/// The rest of a route of our own: `jobs/{kind}/{name}/{word}/{id}/{word}`.
+/// The rest of a route of our own: `jobs/{kind}/{name}/{word}/{id}/{word}`, `hooks/{number}/{word}`.
 fn own(segments: &[&str], words: &[&str]) -> String {
-    format!("/api/v1{}", mixed(segments, words, |at| !matches!(at, 2 | 4)))
+    format!("/api/v1{}", mixed(segments, words, |at| !matches!(at, 2 | 4) || words[0] == "hooks"))
 }
 
 /// A path of files keeps its letters, and the slash at its end, which says that a folder is meant.
@@ -177,6 +177,7 @@ mod tests {
             (&["/API/v1/REFRESH"], "/api/v1/refresh"),
             (&["/api/triggeredwebjobsswagger", "/API/TriggeredJobsSwagger/"], "/api/swagger/triggered"),
             (&["/api/Processes/0/", "/api/processes/0"], "/api/processes/0"),
+            (&["/api/v1/Hooks/7/Deliveries/"], "/api/v1/hooks/7/deliveries"),
             (&["/Settings", "/api//SETTINGS/"], "/api/settings"),
             (&["/settings/MyKey", "/api/Settings/MyKey/"], "/api/settings/MyKey"),
             (&["/Hooks/635123", "/API/hooks//635123"], "/api/hooks/635123"),

@@ -63,6 +63,11 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", detail)
     }
 
+    /// As many as the host takes at once are on their way.
+    pub fn busy(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)
+    }
+
     /// Says where in the body it is, counted from 1.
     #[must_use]
     pub fn at(mut self, line: usize, column: usize) -> Self {

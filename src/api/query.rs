@@ -18,6 +18,11 @@ impl Params {
         Self(pairs.map(|Query(pairs)| pairs).unwrap_or_default())
     }
 
+    /// Returns all parameters, in order.
+    pub fn pairs(&self) -> &[(String, String)] {
+        &self.0
+    }
+
     /// Returns a parameter; the first of several.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())

@@ -5,8 +5,10 @@ mod control;
 mod described;
 mod due;
 pub mod log;
+mod news;
 mod settings;
 mod show;
+mod sse;
 
 use std::{sync::Arc, time::Duration};
 
@@ -76,6 +78,9 @@ pub fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(settings::validate))
         .routes(routes!(settings::validate_for_job))
         .routes(routes!(log::log))
+        .routes(routes!(log::lines::stream))
+        .routes(routes!(log::search::search))
+        .routes(routes!(news::events))
         .routes(routes!(described::openapi))
         .routes(routes!(described::docs))
 }

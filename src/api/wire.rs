@@ -3,7 +3,10 @@
 //!
 //! Times are RFC 3339 in UTC. Members without a value are left out. New members may come; none changes its meaning.
 
+pub mod line;
 pub mod params;
+
+pub use self::line::{EndedWire, FoundWire, LineWire, SearchedWire, SourceWire};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -239,6 +242,34 @@ pub struct CheckedWire {
     pub problems: Vec<Problem>,
     /// The next due times, when it has schedules.
     pub next: Vec<ComingWire>,
+}
+
+/// Something that happened on the host: data of a server-sent event.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Event)]
+pub struct EventWire {
+    /// Its number, which grows over restarts of the host.
+    pub id: u64,
+    /// What happened, in a word: `state_changed`, `removed`, `problems_changed`, `run_began`, `run_started`, `run_ended`,
+    /// `occurred`.
+    pub event: String,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Wall,
+    /// Whose, as `kind/name`.
+    pub job: String,
+    /// Its state now, where that has changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+    /// Its problems now, where they have changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problems: Option<Vec<Problem>>,
+    /// The run that began, started or ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunWire>,
+    /// The due time that has its outcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub occurrence: Option<Occurrence>,
 }
 
 /// An error: `application/problem+json` (RFC 9457).

@@ -3,9 +3,11 @@
 //! It never goes through a proxy to reach this machine, never follows a redirect, and sends its credentials nowhere but
 //! to the host it was made for.
 
+mod trust;
+
 use std::{error::Error, time::Duration};
 
-use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, redirect};
+use reqwest::{Certificate, Method, RequestBuilder, Response, StatusCode, Url, redirect};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{net::TcpStream, time::timeout};
 
@@ -88,6 +90,31 @@ pub struct LogQuery {
     pub follow: bool,
 }
 
+/// What is looked for in a log.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct SearchQuery {
+    /// The regular expression.
+    pub q: String,
+    /// Always true.
+    pub regex: bool,
+    /// Whether case does not matter.
+    pub ignore_case: bool,
+    /// Only in this run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// Only lines written at or after this moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Wall>,
+    /// Only those that the job wrote to standard error.
+    pub stderr: bool,
+    /// So many lines before and after.
+    pub context: usize,
+    /// At most so many.
+    pub limit: usize,
+    /// `newest` or `oldest`, first.
+    pub order: &'static str,
+}
+
 #[derive(Serialize)]
 struct NextQuery {
     count: usize,
@@ -111,10 +138,10 @@ impl Client {
                 }
             }
         }
-        Self::new(targets.swap_remove(chosen), place.start_hint())
+        Self::new(targets.swap_remove(chosen), trust::of(place)?, place.start_hint())
     }
 
-    fn new(target: Target, start_hint: String) -> Result<Self, CliError> {
+    fn new(target: Target, ca: Option<Vec<Certificate>>, start_hint: String) -> Result<Self, CliError> {
         tls::choose_provider();
         let mut builder = reqwest::Client::builder()
             .user_agent(USER_AGENT)
@@ -123,6 +150,7 @@ impl Client {
         if is_loopback(&target.url) {
             builder = builder.no_proxy();
         }
+        builder = trust::apply(builder, &target, ca)?;
         let http = builder.build().map_err(|error| CliError::new(Exit::Failed, root_cause(&error)))?;
         Ok(Self { http, target, start_hint })
     }
@@ -254,6 +282,14 @@ impl Client {
         self.send(self.request(Method::GET, &of(job, &["log"])).query(query)).await
     }
 
+    /// Looks for something in a job's log; the answer's body is one JSON object a line.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn search(&self, job: &JobWire, query: &SearchQuery) -> Result<Response, CliError> {
+        self.send(self.request(Method::GET, &of(job, &["log", "search"])).query(query)).await
+    }
+
     /// Makes an error of a body that broke off.
     pub fn broken(&self, error: &reqwest::Error) -> CliError {
         let text = format!("the host at {} broke off: {}", self.target.url, root_cause(error));
@@ -297,9 +333,14 @@ impl Client {
         let (url, hint) = (&self.target.url, &self.start_hint);
         let text = match &self.target.file {
             _ if error.is_timeout() => format!("the host at {url} did not answer in time"),
-            Some(file) if error.is_connect() => format!(
+            Some(file) if error.is_connect() && !trust::is_denied(error) => format!(
                 "host `{}` (process {}) was at {url}, but nothing answers there: it has probably crashed; {hint}",
                 file.instance, file.pid
+            ),
+            _ if trust::is_denied(error) => format!(
+                "the host at {url} is not believed to be the one that is meant: {}; --ca names the certificates that sign \
+                 its own",
+                root_cause(error)
             ),
             Some(_) | None => format!("no host answers at {url}: {}", root_cause(error)),
         };
@@ -325,7 +366,7 @@ fn is_loopback(url: &Url) -> bool {
 /// Makes an error of an answer that is not a success.
 fn refusal(status: StatusCode, body: &[u8], url: &Url) -> CliError {
     let exit = match status.as_u16() {
-        401 | 403 => Exit::NotAllowed,
+        401 | 403 | 429 => Exit::NotAllowed,
         404 | 410 => Exit::NotFound,
         409 | 423 => Exit::Conflict,
         503 => Exit::NoHost,

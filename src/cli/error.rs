@@ -48,6 +48,14 @@ impl CliError {
         Self::Told(exit, anyhow::Error::msg(message))
     }
 
+    /// Returns what went wrong, without the exit code.
+    pub fn into_cause(self) -> anyhow::Error {
+        match self {
+            Self::Told(_, cause) => cause,
+            Self::Output(error) => error.into(),
+        }
+    }
+
     /// Tells the person, and returns the exit code.
     pub fn report(&self) -> ExitCode {
         match self {

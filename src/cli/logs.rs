@@ -8,9 +8,10 @@ use clap::Args;
 use crate::{
     api::wire::JobWire,
     cli::{
-        client::{Client, LogQuery},
+        client::{Client, LogQuery, SearchQuery},
         complete,
         error::{CliError, Exit, Outcome},
+        grep,
         job::{self, JobRef, RunRef},
         look::Session,
         table::Tone,
@@ -45,7 +46,19 @@ pub struct LogsArgs {
     /// Show what was written to standard error only
     #[arg(long)]
     stderr: bool,
+    /// Show lines that match this regular expression, of all that is kept; ends with 1 when there are none
+    #[arg(long, value_name = "RE", conflicts_with = "follow")]
+    grep: Option<String>,
+    /// With --grep: upper and lower case are the same
+    #[arg(short, long, requires = "grep")]
+    ignore_case: bool,
+    /// With --grep: show N lines before and after each
+    #[arg(long, value_name = "N", requires = "grep", default_value_t = 0)]
+    context: usize,
 }
+
+/// Most lines that a search shows.
+const FOUND_MAX: usize = 100_000;
 
 /// Shows a job's log.
 ///
@@ -60,6 +73,13 @@ pub async fn logs(args: LogsArgs, session: &Session) -> Outcome {
         Some(run) => Some(run.id(&client, &job).await?),
         None => None,
     };
+    if let Some(q) = args.grep {
+        let (limit, order) = args.lines.map_or((FOUND_MAX, "oldest"), |lines| (lines, "newest"));
+        let (ignore_case, context, stderr) = (args.ignore_case, args.context, args.stderr);
+        let query = SearchQuery { q, regex: true, ignore_case, run, since, stderr, context, limit, order };
+        let n_found = grep::grep(&client, &job, &query, session).await?;
+        return Ok(if n_found > 0 { super::FINE } else { Exit::Failed.into() });
+    }
     let is_bounded = since.is_some() || run.is_some();
     let lines = args.lines.or((!is_bounded).then_some(LINES));
     let query = LogQuery { run, lines, since, stderr: args.stderr, follow: args.follow };

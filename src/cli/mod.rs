@@ -14,6 +14,7 @@ pub mod complete;
 pub mod control;
 pub mod credentials;
 pub mod error;
+pub mod grep;
 pub mod history;
 pub mod job;
 pub mod list;
@@ -122,6 +123,7 @@ Examples:
     #[command(after_help = "Examples:
   webjobd logs worker -f             follow
   webjobd logs worker --since 1h     the last hour
+  webjobd logs worker --grep 'time.?out' -i --context 2
   webjobd logs report --run last     the newest run alone")]
     Logs(logs::LogsArgs),
     /// List runs, newest first

@@ -31,9 +31,12 @@ pub struct Place {
     /// Name of one host among those that share the root [env: WEBJOBD_INSTANCE]
     #[arg(long, global = true, value_name = "NAME")]
     pub instance: Option<String>,
-    /// Address of a host elsewhere, http://user:secret@name:8090 [env: WEBJOBD_URL]
+    /// Address of a host elsewhere, https://user:secret@name:8090 [env: WEBJOBD_URL]
     #[arg(long, global = true, value_name = "URL")]
     pub url: Option<String>,
+    /// Certificates that sign the host's, in PEM, in place of the system's [env: WEBJOBD_CA]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
 }
 
 /// What a running host says of itself in its `host.json`.
@@ -45,6 +48,9 @@ pub struct HostFile {
     pub url: String,
     /// Its process.
     pub pid: u32,
+    /// Its certificate in PEM, when it has one.
+    #[serde(default)]
+    pub certificate: Option<String>,
 }
 
 /// How to log in.
@@ -149,6 +155,11 @@ impl Place {
         choose(files, instance.as_deref(), &hosts, &self.start_hint())
     }
 
+    /// Returns the file of certificates that sign the host's, when one is named.
+    pub fn ca_file(&self) -> Option<PathBuf> {
+        self.ca.clone().or_else(|| variable("WEBJOBD_CA").map(PathBuf::from))
+    }
+
     /// Says how to start a host here.
     pub fn start_hint(&self) -> String {
         match &*self.root() {
@@ -217,15 +228,12 @@ fn parse_url(text: &str) -> Result<Url, String> {
     let full = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let mut url: Url = full.parse().map_err(|error| format!("{wrong}: {error}"))?;
     match url.scheme() {
-        "http" if url.has_host() => {
+        "http" | "https" if url.has_host() => {
             let path = url.path().trim_end_matches('/').to_owned();
             url.set_path(&path);
             url.set_query(None);
             url.set_fragment(None);
             Ok(url)
-        }
-        "https" => {
-            Err("this webjobd speaks http only; reach the host by http, for example through an SSH tunnel".into())
         }
         _ => Err(wrong.into()),
     }
@@ -265,7 +273,7 @@ mod tests {
     use super::*;
 
     fn file(instance: &str) -> HostFile {
-        HostFile { instance: instance.into(), url: "http://127.0.0.1:8090".into(), pid: 1 }
+        HostFile { instance: instance.into(), url: "http://127.0.0.1:8090".into(), pid: 1, certificate: None }
     }
 
     fn told(result: Result<Vec<HostFile>, CliError>) -> String {
@@ -282,10 +290,11 @@ mod tests {
             ("http://127.0.0.1:8090", "http://127.0.0.1:8090/"),
             ("localhost:8090", "http://localhost:8090/"),
             ("http://a:b@host/base/?x#y", "http://a:b@host/base"),
+            ("https://host:8443/", "https://host:8443/"),
         ] {
             assert_eq!(parse_url(text).map(String::from).as_deref(), Ok(url), "{text}");
         }
-        for bad in ["", "ftp://host", "https://host", "http://", "http://a:geheim@:x"] {
+        for bad in ["", "ftp://host", "https://", "http://", "http://a:geheim@:x"] {
             let why = parse_url(bad).unwrap_err();
             assert!(!why.contains("geheim"), "{why}");
         }

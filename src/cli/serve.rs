@@ -3,6 +3,7 @@
 //! Flags win over the environment, that over `webjobd.toml`: `decide::config` knows how. Here the texts are read that it
 //! decides upon.
 
+mod keys;
 mod live;
 mod recent;
 
@@ -17,6 +18,7 @@ use anyhow::Context;
 use clap::Args;
 use tracing::warn;
 
+use self::keys::KeyRing;
 use crate::{
     cli::{
         error::{CliError, Exit, Outcome},
@@ -48,6 +50,12 @@ pub struct ServeArgs {
     /// How others reach the API, for links in its answers [env: WEBJOBD_PUBLIC_URL]
     #[arg(long, value_name = "URL", value_parser = config::parse_public_url)]
     pub public_url: Option<String>,
+    /// Certificate of the API, in PEM [env: WEBJOBD_TLS_CERT]
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key of the certificate, in PEM [env: WEBJOBD_TLS_KEY]
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
     /// Listen beyond this machine without TLS, behind a proxy that has it [env: WEBJOBD_INSECURE_HTTP]
     #[arg(long)]
     pub insecure_http: bool,
@@ -82,6 +90,8 @@ impl Sources {
             instance: place.instance.clone(),
             public_url: args.public_url.clone(),
             insecure_http: args.insecure_http,
+            tls_cert: args.tls_cert.clone(),
+            tls_key: args.tls_key.clone(),
         };
         let text = |(name, value): (_, std::ffi::OsString)| Some((name, value.into_string().ok()?));
         let environment = env::vars_os().filter_map(|(name, value)| text((name.into_string().ok()?, value))).collect();
@@ -114,7 +124,8 @@ pub fn serve(args: &ServeArgs, place: &Place) -> Outcome {
     live::trace();
     let config = set_up(&sources)?;
     let zone = zone(&config)?;
-    live::run(config, zone)
+    let keys = KeyRing { args: args.clone(), place: place.clone() };
+    live::run(config, zone, keys)
 }
 
 /// Puts the set-up together, and says what is odd about it.

@@ -8,6 +8,7 @@
 //! told at once; a defect of one of Kudu's settings means its default, as in Kudu (spec/kudu-webjobs 7.1), and a warning.
 //! Relative paths of flags and `WEBJOBD_*` begin at the working directory, all others at the root.
 
+mod door;
 mod environment;
 mod file;
 mod written;
@@ -18,7 +19,7 @@ mod tests;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::{
     collections::BTreeMap,
-    fmt,
+    fmt, mem,
     path::{Component, Path, PathBuf},
     time::Duration,
 };
@@ -35,6 +36,9 @@ use crate::{
     },
 };
 
+pub use door::parse_scope;
+
+use door::DoorLayer;
 use environment::Environment;
 
 pub use written::with_written;
@@ -66,6 +70,10 @@ pub struct Flags {
     pub public_url: Option<String>,
     /// `--insecure-http`.
     pub insecure_http: bool,
+    /// `--tls-cert`.
+    pub tls_cert: Option<PathBuf>,
+    /// `--tls-key`.
+    pub tls_key: Option<PathBuf>,
 }
 
 /// Why a host cannot be set up: every reason at once.
@@ -95,6 +103,8 @@ struct Layer {
     public_url: Option<String>,
     timestamps: Option<TimestampFormat>,
     insecure_http: Option<bool>,
+    door: DoorLayer,
+    kudu_strict: Option<bool>,
     interpreters: BTreeMap<String, Vec<String>>,
     kudu: KuduLayer,
     env: BTreeMap<String, String>,
@@ -133,10 +143,12 @@ pub fn resolve(
 ) -> Result<(Config, Vec<Problem>), ConfigError> {
     let root = root(environment, flags);
     let mut problems = Vec::new();
-    let file = file::layer(toml_text.unwrap_or_default(), &root, &mut problems);
+    let mut file = file::layer(toml_text.unwrap_or_default(), &root, &mut problems);
     let variables = Environment::new(environment);
-    let set = variables.layer(&root, &flags.working_directory, &mut problems);
-    let given = of_flags(flags);
+    let mut set = variables.layer(&root, &flags.working_directory, &mut problems);
+    let mut given = of_flags(flags);
+    let layers = [&mut given, &mut set, &mut file].map(|layer| mem::take(&mut layer.door));
+    let door = door::resolve(layers, &mut problems);
 
     let instance = given.instance.or(set.instance).or(file.instance);
     let instance = Instance::new(instance.as_deref().unwrap_or(host_name));
@@ -152,6 +164,8 @@ pub fn resolve(
         timestamps: set.timestamps.or(file.timestamps).unwrap_or_default(),
         interpreters: default_interpreters().into_iter().chain(file.interpreters).collect(),
         insecure_http: given.insecure_http.or(set.insecure_http).or(file.insecure_http).unwrap_or_default(),
+        door,
+        kudu_strict: set.kudu_strict.or(file.kudu_strict).unwrap_or_default(),
         kudu: engine_settings(set.kudu, file.kudu),
         env: file.env,
         root,
@@ -213,6 +227,7 @@ fn of_flags(flags: &Flags) -> Layer {
         instance: flags.instance.clone(),
         public_url: flags.public_url.clone(),
         insecure_http: flags.insecure_http.then_some(true),
+        door: DoorLayer { cert: absolute(&flags.tls_cert), key: absolute(&flags.tls_key), ..DoorLayer::default() },
         ..Layer::default()
     }
 }
@@ -241,10 +256,11 @@ fn temp_name(instance: &Instance, data: &Path) -> String {
 }
 
 fn open_to_everybody(config: &Config) -> Option<Problem> {
-    let is_open = !config.listen.ip().to_canonical().is_loopback() && !config.insecure_http;
+    let is_open =
+        !config.listen.ip().to_canonical().is_loopback() && !config.insecure_http && config.door.tls.is_none();
     let message = format!(
-        "listening on {} would send passwords over the network in clear; listen on loopback, or say --insecure-http \
-         when a proxy in front of it does TLS",
+        "listening on {} would send passwords over the network in clear; listen on loopback, give it a \
+         certificate with --tls-cert and --tls-key, or say --insecure-http when a proxy in front of it does TLS",
         config.listen
     );
     is_open.then(|| Problem {

@@ -1,7 +1,7 @@
 //! The verbs of webjobd: pure functions over the nouns of `model`.
 //!
-//! What should happen is decided here, and only here; `os` and `store` do, `host` joins the two. A function takes all it
-//! needs, the time and the zone included, as an argument. It never sees a clock, `os`, `store`, `host`, tokio, tracing.
+//! What should happen is decided here only; `os` and `store` do, `host` joins the two. A function of this module takes
+//! all it needs as an argument, time and zone included, and answers with a value. It never sees a clock or another layer.
 //!
 //! | Module | Question it answers |
 //! | --- | --- |
@@ -26,8 +26,10 @@
 //! | [`agenda`] | what becomes of the due times of all schedules of a job? |
 //! | [`catchup`] | what is due now, what is run late, what was missed? |
 //! | [`jitter`] | by how much does this job start later than the others? |
+//! | [`app_settings`], [`hooks`] | which app settings hold? when is a hook told again? |
 //! | [`recover`] | what are the runs whose end nobody saw? |
 //! | [`retain`] | which records are kept? |
+//! | [`door`] | who may do what through the API? |
 
 pub mod admit;
 pub mod agenda;
@@ -37,9 +39,11 @@ pub mod config;
 pub mod deployment;
 pub mod discover;
 pub mod dispatch;
+pub mod door;
 pub mod env;
 pub mod files;
 pub mod form;
+pub mod hooks;
 pub mod jitter;
 pub mod life;
 pub mod ncrontab;

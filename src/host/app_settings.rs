@@ -63,6 +63,13 @@ pub struct AppSettings {
     writing: tokio::sync::Mutex<()>,
 }
 
+impl Engine {
+    /// Tells whether something else than `before` holds for the actors of jobs.
+    fn is_other(&self, before: &Self) -> bool {
+        (&self.kudu, &self.zone) != (&before.kudu, &before.zone)
+    }
+}
+
 impl AppSettings {
     /// Reads what was written. `base` and `zone` hold where nothing is, `environment` is the host's.
     ///
@@ -122,10 +129,13 @@ impl AppSettings {
         let _turn = self.writing.lock().await;
         let lock = hold(&self.lock, PATIENCE).await.map_err(|error| ChangeError::failed(&error))?;
         let Some(_lock) = lock else { return Err(ChangeError::Busy("the app settings")) };
+        let before = self.engine();
         let mut written = store::app_settings::read(&self.path).map_err(|error| ChangeError::failed(&error))?;
         edit(&mut written).map_err(ChangeError::Invalid)?;
         store::app_settings::write(&self.path, &written).map_err(|error| ChangeError::failed(&error))?;
-        self.read().map_err(|error| ChangeError::failed(&error))
+        self.read().map_err(|error| ChangeError::failed(&error))?;
+        // Whoever follows the file may have read it first, and tells the actors later than the answer goes out.
+        Ok(self.engine().is_other(&before))
     }
 
     /// Writes settings.
@@ -162,7 +172,7 @@ impl AppSettings {
         let zone = kudu.time_zone.as_deref().filter(|_| kudu.time_zone != self.base.time_zone);
         let zone = zone.and_then(|name| Zone::parse(name).ok()).unwrap_or_else(|| self.zone.clone());
         let engine = Engine { kudu, zone, written };
-        let is_other = (&engine.kudu, &engine.zone) != (&known.kudu, &known.zone);
+        let is_other = engine.is_other(&known);
         *known = Arc::new(engine);
         Ok(is_other)
     }

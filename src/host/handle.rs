@@ -9,21 +9,27 @@ pub mod check;
 pub mod deployments;
 pub mod files;
 mod health;
+mod hooks;
 pub mod logs;
 pub mod processes;
 mod read;
 mod site;
+mod strict;
 
 use std::{path::PathBuf, sync::Arc};
 
 use tokio::sync::{mpsc, oneshot};
 
-pub use self::change::ChangeError;
 use self::logs::LogWatch;
+pub use self::{
+    change::ChangeError,
+    hooks::{Subscribed, Subscription},
+};
 use crate::{
     decide::{admit::Refusal, near},
     host::{
         app_settings::AppSettings,
+        hooks::Hooks,
         turns::Turns,
         view::{LiveLog, View},
     },
@@ -282,6 +288,7 @@ struct Shared {
     turns: Turns,
     /// Made for the first who follows logs.
     log_watch: LogWatch,
+    hooks: Arc<Hooks>,
 }
 
 impl HostHandle {
@@ -293,9 +300,10 @@ impl HostHandle {
         layout: Layout,
         clock: Clock,
         settings: Arc<AppSettings>,
+        hooks: Arc<Hooks>,
     ) -> Self {
         let (turns, log_watch) = (Turns::default(), LogWatch::default());
-        Self { shared: Arc::new(Shared { commands, view, config, layout, clock, settings, turns, log_watch }) }
+        Self { shared: Arc::new(Shared { commands, view, config, layout, clock, settings, turns, log_watch, hooks }) }
     }
 
     /// Makes a handle for tests of what stands on it.
@@ -308,7 +316,8 @@ impl HostHandle {
             &std::collections::BTreeMap::new(),
         );
         let settings = Arc::new(settings.expect("app settings"));
-        Self::new(commands, view, config, layout, Clock::start(), settings)
+        let (hooks, _) = Hooks::open(layout.clone(), None);
+        Self::new(commands, view, config, layout, Clock::start(), settings, Arc::new(hooks))
     }
 
     /// Returns what every job is doing.
@@ -334,6 +343,11 @@ impl HostHandle {
     /// Returns whose turn it is to change the folders of jobs.
     pub(super) fn turns(&self) -> &Turns {
         &self.shared.turns
+    }
+
+    /// Returns the clocks of the host.
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
     }
 
     /// Finds a job without regard to case (spec/kudu-webjobs 1.3); the exact name first.

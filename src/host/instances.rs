@@ -73,6 +73,16 @@ pub fn gone(layout: &Layout) -> Vec<Gone> {
         .collect()
 }
 
+/// Lists the other hosts that do not live and left deliveries to hooks, each with its lock: while that is kept, nobody else
+/// takes them over, and the host does not come back.
+pub fn with_deliveries(layout: &Layout) -> Vec<(Instance, FileLock)> {
+    let folders = fs::read_dir(layout.hosts()).into_iter().flatten().flatten();
+    let named = folders.filter_map(|folder| Some(Instance::new(folder.file_name().to_str()?)));
+    let others = named.filter(|instance| instance != layout.instance() && layout.of(instance).waiting().exists());
+    let locked = |instance: &Instance| FileLock::try_exclusive(&layout.host_lock_of(instance)).ok().flatten();
+    others.filter_map(|instance| locked(&instance).map(|lock| (instance, lock))).collect()
+}
+
 /// Tells whether a host that ended has left something to mend: one that ended cleanly leaves an empty journal and no
 /// `host.json`.
 pub fn has_left(layout: &Layout, instance: &Instance) -> bool {

@@ -23,7 +23,7 @@ use crate::{
     },
     model::{
         config::Config,
-        event::News,
+        event::{EventId, News},
         id::{JobId, JobKind, RunId},
         job::Job,
         log::{LineStyle, LogPolicy},
@@ -66,6 +66,8 @@ pub struct Machine {
     pub packer: Packer,
     /// What everybody may see.
     pub view: Arc<View>,
+    /// The number before that of the host's first event.
+    pub first_event: EventId,
     /// The environment that jobs inherit.
     pub environment: Vec<(OsString, OsString)>,
     /// Kudu's app settings, and what holds for all jobs by them.

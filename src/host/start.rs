@@ -20,6 +20,7 @@ use crate::{
         app_settings::{self, AppSettings},
         deploy::beside::{self, When},
         handle::{COMMANDS_MAX, HostHandle, deployments},
+        hooks::{self, Hooks},
         instances,
         machine::Machine,
         neighbours::{self, Neighbours},
@@ -82,6 +83,9 @@ pub struct HostFile {
     pub version: String,
     /// When it started.
     pub started: Wall,
+    /// Its certificate in PEM, when it has one: by it commands of this machine know the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
 }
 
 /// A running host.
@@ -90,7 +94,10 @@ pub struct Host {
     handle: HostHandle,
     machine: Arc<Machine>,
     stop: watch::Sender<Stopping>,
+    started: Wall,
     reconciler: JoinHandle<()>,
+    hooks: Arc<Hooks>,
+    courier: JoinHandle<()>,
     _lock: FileLock,
 }
 
@@ -132,7 +139,12 @@ impl Host {
         let (stop, stopping) = watch::channel(Stopping::No);
         let reconciler = Reconciler::new(&machine, overrides).live(commanded, rounds, stopping);
         let reconciler = tokio::spawn(reconciler);
-        Ok(Self { handle: handle(commands, &machine), machine, stop, reconciler, _lock: lock })
+        let (hooks, orders) = Hooks::open(machine.layout.clone(), machine.config.public_url.clone());
+        let hooks = Arc::new(hooks);
+        let courier =
+            hooks::start(&machine, &hooks, orders).map_err(failed("open the journal of deliveries to hooks"))?;
+        let (handle, started) = (handle(commands, &machine, &hooks), machine.now().wall);
+        Ok(Self { handle, machine, stop, started, reconciler, hooks, courier, _lock: lock })
     }
 
     /// Returns a handle to ask it with.
@@ -154,17 +166,19 @@ impl Host {
         graces.max().unwrap_or_default() + STOP_SLACK
     }
 
-    /// Tells commands where the API is.
+    /// Tells commands where the API is, and by which certificate they know it.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn announce(&self, url: String) -> Result<(), StartError> {
+    pub fn announce(&self, url: String, certificate: Option<String>) -> Result<(), StartError> {
+        self.hooks.announce(&url);
         let about = HostFile {
             instance: self.machine.layout.instance().to_string(),
             url,
             pid: crate::os::machine::own_pid(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            started: self.machine.now().wall,
+            started: self.started,
+            certificate,
         };
         let text = serde_json::to_vec_pretty(&about).map_err(failed("describe the host"))?;
         let path = self.machine.layout.host_json();
@@ -188,6 +202,11 @@ impl Host {
             self.stop.send_replace(Stopping::Now);
             // A reconciler that panicked has told so already.
             let _ = reconciler.await;
+        }
+        // After the last run has ended, so that hooks are told of it. It takes a few seconds at most.
+        self.hooks.end();
+        if let Err(error) = self.courier.await {
+            warn!(%error, "deliveries to hooks ended unexpectedly");
         }
         let left = process::end_all_children().await;
         if left.killed > 0 || left.left > 0 {
@@ -244,7 +263,7 @@ async fn take_lock(layout: &Layout) -> Result<FileLock, StartError> {
     }
 }
 
-fn handle(commands: mpsc::Sender<crate::host::handle::Command>, machine: &Machine) -> HostHandle {
+fn handle(commands: mpsc::Sender<crate::host::handle::Command>, machine: &Machine, hooks: &Arc<Hooks>) -> HostHandle {
     let (view, config) = (Arc::clone(&machine.view), Arc::clone(&machine.config));
     HostHandle::new(
         commands,
@@ -253,6 +272,7 @@ fn handle(commands: mpsc::Sender<crate::host::handle::Command>, machine: &Machin
         machine.layout.clone(),
         machine.clock.clone(),
         Arc::clone(&machine.settings),
+        Arc::clone(hooks),
     )
 }
 
@@ -291,7 +311,8 @@ fn machine(
     let settings = AppSettings::open(&layout, config.kudu.clone(), zone, &variables.collect());
     let settings = Arc::new(settings.map_err(failed("read the app settings"))?);
     let style = LineStyle { instance: layout.instance().short().into(), format: config.timestamps };
-    let view = Arc::new(View::new(EventId::before_start(clock.now().wall)));
+    let first_event = EventId::before_start(clock.now().wall);
+    let view = Arc::new(View::new(first_event));
     let packer = Packer::new(PACK_DELAY);
     let app_log = AppLog::start(&settings, &layout, &style, &packer, &view);
     let machine = Machine {
@@ -303,6 +324,7 @@ fn machine(
         scan,
         packer,
         view,
+        first_event,
         app_log,
         began: clock.now().wall,
         clock,

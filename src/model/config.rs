@@ -5,7 +5,7 @@
 use core::net::SocketAddr;
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use crate::model::{id::Instance, log::TimestampFormat};
+use crate::model::{access::Accounts, id::Instance, log::TimestampFormat, net::Network};
 
 /// Finished runs kept of a job when nothing is said (spec/kudu-webjobs 7.1).
 pub const HISTORY_RUNS: u32 = 50;
@@ -37,10 +37,36 @@ pub struct Config {
     pub interpreters: BTreeMap<String, Vec<String>>,
     /// Whether it may listen beyond loopback without TLS.
     pub insecure_http: bool,
+    /// How the door is kept.
+    pub door: DoorConfig,
+    /// Whether Kudu's routes answer as Kudu's own do, also where webjobd is better on purpose.
+    pub kudu_strict: bool,
     /// What Kudu's settings say of all jobs.
     pub kudu: EngineSettings,
     /// Variables for the processes of all jobs.
     pub env: BTreeMap<String, String>,
+}
+
+/// How the door is kept: who may come in, under which names the host is known, whom it believes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DoorConfig {
+    /// The certificate and its key; the API speaks plain HTTP when not given.
+    pub tls: Option<TlsFiles>,
+    /// Names under which browsers may reach the API, beyond those it knows by itself.
+    pub allowed_hosts: Vec<String>,
+    /// Proxies whose word about the client is taken.
+    pub trusted_proxies: Vec<Network>,
+    /// Who may log in, besides the first credentials.
+    pub accounts: Accounts,
+}
+
+/// Where the certificate lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate and those that lead to its root, in PEM.
+    pub cert: PathBuf,
+    /// Its private key, in PEM.
+    pub key: PathBuf,
 }
 
 /// What Kudu's settings say of all jobs (spec/kudu-webjobs 7.1).

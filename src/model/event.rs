@@ -96,6 +96,10 @@ pub enum News {
 }
 
 impl News {
+    /// All words for kinds of events.
+    pub const WORDS: [&'static str; 7] =
+        ["state_changed", "removed", "problems_changed", "run_began", "run_started", "run_ended", "occurred"];
+
     /// Returns the word by which programs know the kind of event.
     pub const fn word(&self) -> &'static str {
         match self {

@@ -13,6 +13,7 @@ pub mod process;
 pub mod scan;
 pub mod service;
 pub mod signals;
+pub mod terminal;
 pub mod tls;
 pub mod watch;
 pub mod workcopy;

@@ -9,7 +9,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::model::id::{Instance, JobId, JobKind, RunId};
+use crate::model::{
+    hook::HookId,
+    id::{Instance, JobId, JobKind, RunId},
+};
 
 /// Name of a continuous job's log.
 pub const JOB_LOG: &str = "job_log.txt";
@@ -128,6 +131,11 @@ impl Layout {
         self.own().join("credentials")
     }
 
+    /// Returns the log of who did what through the API.
+    pub fn audit(&self) -> PathBuf {
+        self.own().join("audit.jsonl")
+    }
+
     /// Returns the file with what people asked of jobs beyond their folders.
     pub fn overrides(&self) -> PathBuf {
         self.own().join("overrides.json")
@@ -146,6 +154,31 @@ impl Layout {
     /// Returns the folder of the deployments.
     pub fn deployments(&self) -> PathBuf {
         self.own().join("deployments")
+    }
+
+    /// Returns the file with the hooks.
+    pub fn hooks(&self) -> PathBuf {
+        self.own().join("hooks.json")
+    }
+
+    /// Returns the lock under which hooks, their records and what they were told of problems are written.
+    pub fn hooks_lock(&self) -> PathBuf {
+        self.own().join("hooks.lock")
+    }
+
+    /// Returns the record of deliveries to a hook.
+    pub fn deliveries(&self, hook: HookId) -> PathBuf {
+        self.own().join("deliveries").join(format!("{hook}.jsonl"))
+    }
+
+    /// Returns the file that says which problems of jobs hooks were told of.
+    pub fn problems_told(&self) -> PathBuf {
+        self.own().join("problems_told.json")
+    }
+
+    /// Returns the journal of deliveries that wait here.
+    pub fn waiting(&self) -> PathBuf {
+        self.host().join("hooks_waiting")
     }
 
     /// Returns the folder of all instances.

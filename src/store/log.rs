@@ -20,6 +20,7 @@ mod follow;
 mod pack;
 mod parts;
 mod read;
+mod search;
 mod segment;
 mod tail;
 mod write;
@@ -29,5 +30,6 @@ pub use self::{
     pack::Packer,
     parts::LogName,
     read::{Chunk, Line, LogView, Page},
+    search::{Findings, Found, Order, Pattern, Search, Syntax},
     write::{LogFile, LogPosition, LogWriter, Sharing},
 };

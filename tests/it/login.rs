@@ -70,6 +70,8 @@ fn nobody_gets_in_without_the_right_credentials() {
             assert_eq!(answer.header("www-authenticate"), Some("Basic realm=\"webjobd\""), "{method} {path}");
             assert!(!answer.text().contains(secret));
         }
+        // A right one clears what the wrong ones cost.
+        assert_eq!(host.get("/api/webjobs").status, 200);
     }
     assert!(root.path("jobs/triggered/report/run.sh").exists(), "nothing of it was done");
     assert_eq!(host.get("/api/triggeredwebjobs/report/history").text(), r#"{"runs":[]}"#);

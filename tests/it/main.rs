@@ -3,6 +3,7 @@
 //! Each test has a root of its own and a host of its own, and waits with `eventually` on a value, never for a time.
 
 mod ask;
+mod receiver;
 mod world;
 
 mod azure;
@@ -12,8 +13,11 @@ mod continuous;
 mod crash;
 mod deploy;
 mod discovery;
+mod door;
 mod files;
 mod health;
+mod hook_events;
+mod hooks;
 mod hostile;
 mod hosts;
 mod kudu;
@@ -28,6 +32,8 @@ mod put;
 mod schedules;
 mod settings;
 mod stream;
+mod strict;
+mod tls;
 mod trees;
 mod triggered;
 mod vfs;

@@ -87,7 +87,12 @@ impl Root {
     /// Starts a host with further arguments and variables, and waits for its greeting.
     pub fn host_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Host {
         let mut command = webjobd();
-        command.arg("serve").args(["--listen", "127.0.0.1:0", "--root"]).arg(self.folder.path());
+        command.arg("serve").arg("--root").arg(self.folder.path());
+        if !arguments.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        // Names under which tests ask, beside loopback's own.
+        command.env("WEBJOBD_ALLOWED_HOSTS", "x,scm.example");
         command.args(arguments).envs(variables.iter().copied());
         // Its temporary folder goes with the root.
         command.env("TMPDIR", self.path("tmp"));
@@ -122,6 +127,7 @@ pub struct Host {
     /// Where its API is: `127.0.0.1:port`.
     pub address: String,
     credentials: PathBuf,
+    trace: Arc<Mutex<String>>,
 }
 
 impl Host {
@@ -143,8 +149,13 @@ impl Host {
             panic!("the host did not greet ({ended:?}): {}", errors.lock().expect("no panic").as_str());
         };
         let url = line.split_whitespace().nth(2).expect("an address").to_owned();
-        let address = url.trim_start_matches("http://").to_owned();
-        Self { child, address, credentials }
+        let address = url.trim_start_matches("http://").trim_start_matches("https://").to_owned();
+        Self { child, address, credentials, trace: errors }
+    }
+
+    /// Returns what the host has said of itself so far.
+    pub fn trace(&self) -> String {
+        self.trace.lock().expect("no panic").clone()
     }
 
     /// Returns the host's pid.
@@ -368,7 +379,8 @@ fn unchunk(mut rest: &[u8]) -> Vec<u8> {
     whole
 }
 
-fn base64(bytes: &[u8]) -> String {
+/// Writes bytes as Basic credentials do.
+pub fn base64(bytes: &[u8]) -> String {
     use base64::Engine;
     base64::engine::general_purpose::STANDARD.encode(bytes)
 }

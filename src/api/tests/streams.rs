@@ -70,8 +70,7 @@ async fn a_stop_ends_streams_and_the_listener() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let (stop, stopped) = oneshot::channel::<()>();
-    let credentials = Credentials::parse("webjobd:secret").expect("credentials");
-    let served = tokio::spawn(serve(listener, site.api.handle.clone(), credentials, async move {
+    let served = tokio::spawn(serve(listener, site.api.handle.clone(), site.api.door.clone(), async move {
         let _ = stopped.await;
     }));
     let mut client = TcpStream::connect(address).await.expect("it listens");

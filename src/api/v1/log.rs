@@ -3,9 +3,11 @@
 //! With `run` the lines of that run. Else a continuous job's whole log, or the log of a triggered job's newest run; who
 //! follows goes on to the next run when it begins. A stream ends with its run, with the host, or when its reader goes.
 
+pub mod lines;
+pub mod search;
 mod tail;
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, path::PathBuf, pin::Pin, time::Duration};
 
 use axum::{
     body::Body,
@@ -15,19 +17,23 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::stream;
-use tokio::{sync::watch, time};
+use tokio::{
+    sync::watch,
+    time::{self, Sleep},
+};
 
 use self::tail::{Tail, Wanted};
-use super::{Answer, Api, JobPath, MOMENT, Params, Problem, find};
+use super::{Answer, Api, JobPath, MOMENT, Params, Problem, find, sse};
 use crate::{
     api::{
         blocking,
         wire::params::{FollowParams, JobParams, LogParams},
     },
-    host::view::LiveLog,
+    host::{handle::RunFilter, view::LiveLog},
     model::{
         id::{JobId, JobKind, RunId},
         run::{LogSpan, RunPhase, RunRecord},
+        time::Wall,
     },
     store::{
         layout::JOB_LOG,
@@ -50,26 +56,11 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 pub async fn log(State(api): State<Api>, Path(path): Path<JobPath>, RawQuery(query): RawQuery) -> Answer {
     let job = find(&api, &path)?;
     let params = Params::parse(query.as_deref());
-    let wanted = Wanted {
-        lines: params.value("lines", "a number of lines")?,
-        since: params.value("since", MOMENT)?,
-        offset: params.value("offset", "a number of bytes")?,
-        stderr: params.flag("stderr")?,
-    };
+    let wanted = wanted(&params)?;
     let follows = params.flag("follow")?;
-    let changes = api.handle.view().changes();
-    let subject = match params.get("run").filter(|text| !text.is_empty()) {
-        Some(text) => {
-            let missing = || Problem::no_run(&job.to_string(), text);
-            let run = RunId::parse(text).map_err(|_| missing())?;
-            Subject::Run(api.handle.record(&job, run).await.ok_or_else(missing)?.id)
-        }
-        None if job.kind == JobKind::Continuous => Subject::Job,
-        None => Subject::Newest,
-    };
-    let failed = |error: io::Error| Problem::failed(format!("the log of job `{job}` cannot be read: {error}"));
-    let mut stream = LogStream { api, job: job.clone(), subject, follows, changes, reading: None };
-    stream.open(&wanted).await.map_err(failed)?;
+    let subject = subject(&api, &job, &params).await?;
+    let mut stream = LogStream::new(api, job, subject, follows);
+    stream.open(&wanted).await.map_err(|error| stream.failed(&error))?;
     let first = stream.reading.as_ref().map_or(0, |reading| reading.tail.first());
     let lines = stream::try_unfold(stream, |mut stream| async move {
         let piece = stream.next().await?;
@@ -91,14 +82,34 @@ const CONTEXT_LINES: usize = 10;
 /// # Errors
 /// When the log cannot be read.
 pub async fn follow(api: &Api, job: JobId) -> io::Result<LogStream> {
-    let changes = api.handle.view().changes();
     let subject = match job.kind {
         JobKind::Continuous => Subject::Job,
-        JobKind::Triggered => Subject::Newest,
+        JobKind::Triggered => Subject::Newest(None),
     };
-    let mut stream = LogStream { api: api.clone(), job, subject, follows: true, changes, reading: None };
+    let mut stream = LogStream::new(api.clone(), job, subject, true);
     stream.open(&Wanted { lines: Some(CONTEXT_LINES), ..Wanted::default() }).await?;
     Ok(stream)
+}
+
+fn wanted(params: &Params) -> Result<Wanted, Problem> {
+    Ok(Wanted {
+        lines: params.value("lines", "a number of lines")?,
+        since: params.value("since", MOMENT)?,
+        offset: params.value("offset", "a number of bytes")?,
+        stderr: params.flag("stderr")?,
+    })
+}
+
+async fn subject(api: &Api, job: &JobId, params: &Params) -> Result<Subject, Problem> {
+    match params.get("run").filter(|text| !text.is_empty()) {
+        Some(text) => {
+            let missing = || Problem::no_run(&job.to_string(), text);
+            let run = RunId::parse(text).map_err(|_| missing())?;
+            Ok(Subject::Run(api.handle.record(job, run).await.ok_or_else(missing)?.id))
+        }
+        None if job.kind == JobKind::Continuous => Ok(Subject::Job),
+        None => Ok(Subject::Newest(None)),
+    }
 }
 
 /// Whose lines.
@@ -108,8 +119,31 @@ enum Subject {
     Job,
     /// One run's.
     Run(RunId),
-    /// A triggered job's newest run's, and so on.
-    Newest,
+    /// A triggered job's newest run's, or first those of an earlier one, and so on.
+    Newest(Option<RunId>),
+}
+
+/// Why a wait for lines is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Woke {
+    /// There may be some.
+    Look,
+    /// There were none for long.
+    Quiet,
+    /// The host stops.
+    Stop,
+}
+
+/// What comes next of a log.
+enum Step<T> {
+    /// Lines.
+    Piece(T),
+    /// A run was read to its end.
+    Ended(RunId),
+    /// Nothing for long.
+    Quiet,
+    /// Nothing any more.
+    Over,
 }
 
 /// Lines on their way to one reader.
@@ -121,23 +155,58 @@ pub struct LogStream {
     changes: watch::Receiver<u64>,
     /// What is read now; nothing while a triggered job has no run yet.
     reading: Option<Reading>,
+    /// Runs out when nothing came for long; without it nobody cares.
+    silence: Option<Pin<Box<Sleep>>>,
 }
 
 struct Reading {
     run: Option<RunId>,
     tail: Tail,
+    /// Its end was told.
+    is_told: bool,
     /// Nothing more comes.
     is_over: bool,
     grown: Option<watch::Receiver<u64>>,
 }
 
 impl LogStream {
+    fn new(api: Api, job: JobId, subject: Subject, follows: bool) -> Self {
+        let changes = api.handle.view().changes();
+        Self { api, job, subject, follows, changes, reading: None, silence: None }
+    }
+
+    /// Tells of silence from now on.
+    fn beats(&mut self) {
+        self.silence = Some(Box::pin(time::sleep(sse::SILENCE_MAX)));
+    }
+
+    /// Notes that whoever reads knows of the end of what is read now.
+    fn note_read(&mut self, is_read: bool) {
+        self.reading.iter_mut().for_each(|reading| reading.is_told = is_read);
+    }
+
+    fn run(&self) -> Option<RunId> {
+        self.reading.as_ref()?.run
+    }
+
+    fn now(&self) -> Wall {
+        self.api.handle.now()
+    }
+
+    async fn record(&self, run: RunId) -> Option<RunRecord> {
+        self.api.handle.record(&self.job, run).await
+    }
+
+    fn failed(&self, error: &io::Error) -> Problem {
+        Problem::failed(format!("the log of job `{}` cannot be read: {error}", self.job))
+    }
+
     /// Opens what is to be read first, or next.
     async fn open(&mut self, wanted: &Wanted) -> io::Result<()> {
         let run = match self.subject {
             Subject::Job => None,
             Subject::Run(run) => Some(run),
-            Subject::Newest => match self.newest() {
+            Subject::Newest(first) => match first.or_else(|| self.newest()) {
                 Some(run) => Some(run),
                 None => return Ok(()),
             },
@@ -160,7 +229,7 @@ impl LogStream {
             Tail::open(view, start, end, &wanted)
         });
         let grown = live.map(|live| live.grown);
-        self.reading = Some(Reading { run, tail: tail.await?, is_over, grown });
+        self.reading = Some(Reading { run, tail: tail.await?, is_told: false, is_over, grown });
         Ok(())
     }
 
@@ -182,40 +251,80 @@ impl LogStream {
         (folder, name)
     }
 
+    /// Returns the run that comes after the one that is read.
+    async fn following(&self) -> Option<RunId> {
+        let newest = self.newest()?;
+        let Some(read) = self.run() else { return Some(newest) };
+        if newest <= read {
+            return None;
+        }
+        let filter = RunFilter { since: Some(read.began()), ..RunFilter::default() };
+        let later = self.api.handle.history(&self.job, filter).await.unwrap_or_default();
+        later.iter().map(|record| record.id).filter(|run| *run > read).min().or(Some(newest))
+    }
+
     /// Returns the next lines; `None` when there will be no more.
     ///
     /// # Errors
     /// When the log cannot be read.
     pub async fn next(&mut self) -> io::Result<Option<Bytes>> {
         loop {
-            if let Some(lines) = self.read().await? {
-                if lines.is_empty() {
-                    continue;
-                }
-                return Ok(Some(lines.into()));
-            }
-            let is_over = self.reading.as_ref().is_none_or(|reading| reading.is_over);
-            match is_over {
-                true if self.follows && self.subject == Subject::Newest => {
-                    if self.newest() != self.reading.as_ref().and_then(|reading| reading.run) {
-                        self.open(&Wanted::default()).await?;
-                        continue;
-                    }
-                }
-                true => return Ok(None),
-                false if self.note_end().await? => continue,
-                false => {}
-            }
-            if !self.wait().await {
-                return Ok(None);
+            match self.step(Tail::next).await? {
+                Step::Piece(lines) if lines.is_empty() => {}
+                Step::Piece(lines) => return Ok(Some(lines.into())),
+                Step::Ended(_) | Step::Quiet => {}
+                Step::Over => return Ok(None),
             }
         }
     }
 
-    async fn read(&mut self) -> io::Result<Option<Vec<u8>>> {
+    /// Returns what comes next, as `take` reads it.
+    async fn step<T: Send + 'static>(&mut self, take: fn(&mut Tail) -> io::Result<Option<T>>) -> io::Result<Step<T>> {
+        loop {
+            if let Some(lines) = self.read(take).await? {
+                if self.silence.is_some() {
+                    self.beats();
+                }
+                return Ok(Step::Piece(lines));
+            }
+            let is_over = self.reading.as_ref().is_none_or(|reading| reading.is_over);
+            if is_over
+                && self.follows
+                && let Some(reading) = self.reading.as_mut()
+                && let Some(run) = reading.run.filter(|_| !reading.is_told)
+            {
+                reading.is_told = true;
+                return Ok(Step::Ended(run));
+            }
+            match (is_over, self.subject) {
+                (true, Subject::Newest(_)) if self.follows => {
+                    if let Some(run) = self.following().await {
+                        self.subject = Subject::Newest(Some(run));
+                        self.open(&Wanted { stderr: self.is_of_errors(), ..Wanted::default() }).await?;
+                        self.subject = Subject::Newest(None);
+                        continue;
+                    }
+                }
+                (true, Subject::Newest(_) | Subject::Job | Subject::Run(_)) => return Ok(Step::Over),
+                (false, _) if self.note_end().await? => continue,
+                (false, _) => {}
+            }
+            match self.wait().await {
+                Woke::Look => {}
+                Woke::Quiet => return Ok(Step::Quiet),
+                Woke::Stop => return Ok(Step::Over),
+            }
+        }
+    }
+
+    fn is_of_errors(&self) -> bool {
+        self.reading.as_ref().is_some_and(|reading| reading.tail.is_of_errors())
+    }
+
+    async fn read<T: Send + 'static>(&mut self, take: fn(&mut Tail) -> io::Result<Option<T>>) -> io::Result<Option<T>> {
         let Some(mut reading) = self.reading.take() else { return Ok(None) };
         let (reading, lines) = blocking(move || {
-            let lines = reading.tail.next();
+            let lines = take(&mut reading.tail);
             (reading, lines)
         })
         .await;
@@ -242,8 +351,8 @@ impl LogStream {
         finished.map(|()| true)
     }
 
-    /// Waits until there may be more lines; false when the host stops.
-    async fn wait(&mut self) -> bool {
+    /// Waits until there may be more lines.
+    async fn wait(&mut self) -> Woke {
         let sees_runs = self.subject != Subject::Job;
         let reading = self.reading.as_mut().filter(|reading| !reading.is_over);
         if let Some(reading) = &reading
@@ -252,15 +361,28 @@ impl LogStream {
         {
             // Only now somebody began to write it here: what came before that is still to be read.
             self.reading.iter_mut().for_each(|reading| reading.grown = Some(live.grown.clone()));
-            return true;
+            return Woke::Look;
         }
-        tokio::select! {
+        let woke = tokio::select! {
             biased;
             // All arms are cancel-safe: they take nothing but the news that there is something to look at.
-            () = self.api.stopped() => false,
-            () = more(reading) => true,
-            Ok(()) = self.changes.changed(), if sees_runs => true,
+            () = self.api.stopped() => Woke::Stop,
+            () = more(reading) => Woke::Look,
+            Ok(()) = self.changes.changed(), if sees_runs => Woke::Look,
+            () = over(self.silence.as_mut()) => Woke::Quiet,
+        };
+        if woke == Woke::Quiet {
+            self.beats();
         }
+        woke
+    }
+}
+
+/// Waits until the time is over; for ever without one.
+async fn over(silence: Option<&mut Pin<Box<Sleep>>>) {
+    match silence {
+        Some(silence) => silence.await,
+        None => std::future::pending().await,
     }
 }
 

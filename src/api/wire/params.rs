@@ -121,3 +121,55 @@ pub struct FollowParams {
     /// Whether lines to come are sent too, until the run ends.
     pub follow: Option<bool>,
 }
+
+/// Where to go on.
+#[derive(Clone, Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ResumeParams {
+    /// The id of the event that was seen last, for those who cannot send the header `Last-Event-ID`.
+    pub last_event_id: Option<String>,
+}
+
+/// Which events.
+#[derive(Clone, Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct EventsParams {
+    /// Only those of this job, as `kind/name`; it need not be there yet.
+    pub job: Option<String>,
+    /// Only those of these kinds, with commas between them.
+    pub kinds: Option<String>,
+    /// The id of the event that was seen last, for those who cannot send the header `Last-Event-ID`.
+    pub last_event_id: Option<String>,
+}
+
+/// What is looked for, and where.
+#[derive(Clone, Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct SearchParams {
+    /// The text, or with `regex` the regular expression. It is looked for in whole lines, their beginning included.
+    #[param(min_length = 1, max_length = 1000)]
+    pub q: String,
+    /// Whether `q` is a regular expression.
+    pub regex: Option<bool>,
+    /// Whether case does not matter.
+    pub ignore_case: Option<bool>,
+    /// Only lines of this run; of all runs that are kept, when not given.
+    pub run: Option<String>,
+    /// Only lines written at or after this moment.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub since: Option<String>,
+    /// Only lines written before this moment, to the second.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub until: Option<String>,
+    /// Only lines that the job wrote to standard error.
+    pub stderr: Option<bool>,
+    /// So many lines before and after each; 50 at most.
+    #[param(minimum = 0)]
+    pub context: Option<u64>,
+    /// At most so many findings, 1000 when not given; more than 100000 are never sent.
+    #[param(minimum = 0)]
+    pub limit: Option<u64>,
+    /// `newest` first, which is the default, or `oldest`.
+    #[param(pattern = "^(newest|oldest)$")]
+    pub order: Option<String>,
+}

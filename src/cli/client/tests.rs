@@ -45,7 +45,7 @@ fn loopback_is_known_by_every_name() {
 #[test]
 fn a_name_with_odd_characters_stays_one_part_of_the_path() {
     let target = Target { url: url("http://h:1/base"), login: Login::Token("t".into()), file: None };
-    let client = Client::new(target, String::new()).unwrap();
+    let client = Client::new(target, None, String::new()).unwrap();
     let request = client.request(Method::GET, &["jobs", "triggered", "a b/..?#größe"]).build().unwrap();
     assert_eq!(request.url().as_str(), "http://h:1/base/api/v1/jobs/triggered/a%20b%2F..%3F%23gr%C3%B6%C3%9Fe");
     assert_eq!(request.headers()["authorization"], "Bearer t");
@@ -57,10 +57,10 @@ async fn a_host_that_is_gone_is_told_with_how_to_start_one() {
     let target = Target {
         url: url(&format!("http://{}", listener.local_addr().unwrap())),
         login: Login::Nobody,
-        file: Some(crate::cli::place::HostFile { instance: "a".into(), url: String::new(), pid: 7 }),
+        file: Some(crate::cli::place::HostFile { instance: "a".into(), url: String::new(), pid: 7, certificate: None }),
     };
     drop(listener);
-    let client = Client::new(target, "start one with `webjobd serve`".into()).unwrap();
+    let client = Client::new(target, None, "start one with `webjobd serve`".into()).unwrap();
     let (exit, text) = told(client.jobs().await.unwrap_err());
     assert_eq!(exit, Exit::NoHost);
     assert!(text.starts_with("host `a` (process 7) was at http://127.0.0.1:"), "{text}");

@@ -12,7 +12,7 @@ use tokio::{
     net::TcpListener,
     runtime,
     sync::watch,
-    task::{JoinError, JoinHandle},
+    task::{self, JoinError, JoinHandle},
 };
 use tracing::{error, info, warn};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
@@ -22,11 +22,11 @@ use crate::{
     cli::{
         FINE,
         error::{CliError, Exit, Outcome, say},
-        serve::recent::Recent,
+        serve::{keys::KeyRing, recent::Recent},
     },
     decide::zone::Zone,
     host::{
-        handle::HostHandle,
+        door::Door,
         start::{Host, StartError},
     },
     model::config::Config,
@@ -34,7 +34,6 @@ use crate::{
         service::{self, Stage},
         signals::{HostSignal, HostSignals},
     },
-    store::credentials::Credentials,
 };
 
 /// Threads of the runtime. Starting programs has threads of its own, and nothing else blocks.
@@ -51,35 +50,34 @@ pub fn trace() {
 }
 
 /// Runs a host until it is told to stop.
-pub fn run(config: Config, zone: Zone) -> Outcome {
+pub fn run(config: Config, zone: Zone, keys: KeyRing) -> Outcome {
     let runtime = runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .enable_all()
         .build()
         .context("failed to start the runtime")?;
-    let outcome = runtime.block_on(live(config, zone));
+    let outcome = runtime.block_on(live(config, zone, keys));
     // Whatever still runs on a blocking thread has nothing to lose.
     runtime.shutdown_background();
     outcome
 }
 
-async fn live(config: Config, zone: Zone) -> Outcome {
+async fn live(config: Config, zone: Zone, ring: KeyRing) -> Outcome {
     // Before anything runs, so that a signal that comes early is not lost.
     let mut signals = HostSignals::listen().context("failed to listen for signals")?;
     let listener = listen(config.listen).await?;
     let host = Host::start(config, zone).await.map_err(start_error)?;
-    let api = ServedApi::start(&host, listener, credentials(&host)?)?;
+    let handle = host.handle();
+    let keys = ring.read(&handle.config().door, &handle.layout().credentials()).map_err(set_up_error)?;
+    let api = ServedApi::start(&host, listener, Entry { door: Door::new(handle, keys), ring })?;
     tokio::select! {
         biased;
         // Cancel-safe: whoever is not ready yet is asked no more.
         census = host.ready() => {
-            if let Err(error) = host.announce(api.url.clone()) {
-                // A full disk must not keep the jobs from running.
-                warn!(error = %format!("{:#}", anyhow::Error::from(error)), "commands find this host by --url only");
-            }
+            api.entry.announce(&host, &api.url);
             greet(&census, &api.url, &host.handle().layout().credentials().display().to_string());
             service::tell(&Stage::Ready(census));
-            attend(&mut signals, &host.handle()).await;
+            attend(&mut signals, &host, &api).await;
         }
         // Cancel-safe: a signal that is not taken stays.
         () = stop_asked(&mut signals) => {}
@@ -91,22 +89,30 @@ async fn live(config: Config, zone: Zone) -> Outcome {
     Ok(FINE)
 }
 
+/// Who comes in, and where that is read.
+struct Entry {
+    door: Door,
+    ring: KeyRing,
+}
+
 /// The API as it is served: probes are answered from the first moment on, everybody else when every job is known.
 struct ServedApi {
     url: String,
+    entry: Entry,
     end: watch::Sender<bool>,
     task: JoinHandle<io::Result<()>>,
 }
 
 impl ServedApi {
-    fn start(host: &Host, listener: TcpListener, credentials: Credentials) -> Result<Self, CliError> {
+    fn start(host: &Host, listener: TcpListener, entry: Entry) -> Result<Self, CliError> {
         let address = listener.local_addr().context("failed to find the address of the API")?;
+        let scheme = if entry.door.keys().tls().is_some() { "https" } else { "http" };
         let (end, mut ending) = watch::channel(false);
-        let task = tokio::spawn(api::serve(listener, host.handle(), credentials, async move {
+        let task = tokio::spawn(api::serve(listener, host.handle(), entry.door.clone(), async move {
             // A host that is gone ends the API too.
             let _ = ending.wait_for(|end| *end).await;
         }));
-        Ok(Self { url: format!("http://{address}"), end, task })
+        Ok(Self { url: format!("{scheme}://{address}"), entry, end, task })
     }
 }
 
@@ -126,9 +132,9 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, CliError> {
     })
 }
 
-fn credentials(host: &Host) -> Result<Credentials, CliError> {
-    let path = host.handle().layout().credentials();
-    Credentials::open(&path).map_err(|cause| anyhow::Error::new(cause).context("failed to open the credentials").into())
+/// What cannot be used is for whoever set the host up to mend.
+fn set_up_error(cause: anyhow::Error) -> CliError {
+    CliError::Told(Exit::Usage, cause)
 }
 
 fn start_error(cause: StartError) -> CliError {
@@ -151,7 +157,8 @@ fn greet(census: &str, url: &str, credentials: &str) {
 }
 
 /// Serves signals until one asks for a stop, and tells that the host is alive where somebody waits for that.
-async fn attend(signals: &mut HostSignals, handle: &HostHandle) {
+async fn attend(signals: &mut HostSignals, host: &Host, api: &ServedApi) {
+    let handle = host.handle();
     // Twice as often as it is waited for: one sign that is late does no harm.
     let pulse = service::watchdog().map(|patience| patience / 2);
     loop {
@@ -169,18 +176,19 @@ async fn attend(signals: &mut HostSignals, handle: &HostHandle) {
         };
         match signal {
             HostSignal::Stop => return,
-            HostSignal::Reload => reload(handle).await,
+            HostSignal::Reload => reload(host, api).await,
         }
     }
 }
 
-async fn reload(handle: &HostHandle) {
-    info!("reading all job folders again");
+async fn reload(host: &Host, api: &ServedApi) {
+    info!("reading all job folders, users, tokens and certificates again");
     service::tell(&Stage::Reloading);
-    if let Err(cause) = handle.refresh(None).await {
+    api.entry.turn(host, &api.url).await;
+    if let Err(cause) = host.handle().refresh(None).await {
         warn!(error = %cause, "could not read the job folders again");
     }
-    service::tell(&Stage::Ready("all job folders were read again".to_owned()));
+    service::tell(&Stage::Ready("all was read again".to_owned()));
 }
 
 /// Waits for so long; for ever without a time.
@@ -188,6 +196,35 @@ async fn pause(time: Option<Duration>) {
     match time {
         Some(time) => tokio::time::sleep(time).await,
         None => std::future::pending().await,
+    }
+}
+
+impl Entry {
+    fn certificate(&self) -> Option<String> {
+        self.door.keys().tls().map(|tls| tls.certificate().to_owned())
+    }
+
+    /// Reads the keys again and turns them. What is wrong leaves the old ones in place.
+    async fn turn(&self, host: &Host, url: &str) {
+        let (ring, had_tls) = (self.ring.clone(), self.door.keys().tls().is_some());
+        let path = host.handle().layout().credentials();
+        match task::spawn_blocking(move || ring.read_again(had_tls, &path)).await {
+            Ok(Ok(keys)) => self.door.turn(keys),
+            Ok(Err(cause)) => {
+                let cause = format!("{cause:#}");
+                return warn!(%cause, "users, tokens and certificates stay as they were");
+            }
+            Err(cause) => return error!(error = %cause, "users, tokens and certificates were not read again"),
+        }
+        self.announce(host, url);
+    }
+
+    /// Tells commands where the host is, and its certificate, by which those of this machine know it. A full disk must not
+    /// keep the jobs from running.
+    fn announce(&self, host: &Host, url: &str) {
+        if let Err(error) = host.announce(url.to_owned(), self.certificate()) {
+            warn!(error = %format!("{:#}", anyhow::Error::from(error)), "commands find this host by --url only");
+        }
     }
 }
 

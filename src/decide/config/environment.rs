@@ -10,7 +10,11 @@ use std::{
 };
 
 use crate::{
-    decide::config::{KuduLayer, Layer, joined, parse_listen, parse_public_url, parse_zone},
+    decide::config::{
+        KuduLayer, Layer,
+        door::{DoorLayer, parse_hosts, parse_networks},
+        joined, parse_listen, parse_public_url, parse_zone,
+    },
     model::{job::Problem, log::TimestampFormat},
 };
 
@@ -50,6 +54,14 @@ impl<'e> Environment<'e> {
             public_url: self.parsed("WEBJOBD_PUBLIC_URL", parse_public_url, problems),
             timestamps: self.parsed("WEBJOBD_TIMESTAMPS", parse_timestamps, problems),
             insecure_http: self.parsed("WEBJOBD_INSECURE_HTTP", parse_flag, problems),
+            door: DoorLayer {
+                cert: path("WEBJOBD_TLS_CERT"),
+                key: path("WEBJOBD_TLS_KEY"),
+                allowed_hosts: self.parsed("WEBJOBD_ALLOWED_HOSTS", parse_hosts, problems),
+                trusted_proxies: self.parsed("WEBJOBD_TRUSTED_PROXIES", parse_networks, problems),
+                ..DoorLayer::default()
+            },
+            kudu_strict: self.parsed("WEBJOBD_KUDU_STRICT", parse_flag, problems),
             kudu: self.kudu(problems),
             ..Layer::default()
         }

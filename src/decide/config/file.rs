@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     decide::{
-        config::{CONFIG_FILE, KuduLayer, LISTEN, Layer, joined, parse_listen, parse_public_url, parse_zone},
+        config::{CONFIG_FILE, KuduLayer, LISTEN, Layer, door, joined, parse_listen, parse_public_url, parse_zone},
         env,
         form::{
             self, As, Checked, Either, Flag, Form, List, OneOf, Report, Rule, Seconds, Table, Text, Unknown, Whole, key,
@@ -32,6 +32,7 @@ pub fn layer(text: &str, root: &Path, problems: &mut Vec<Problem>) -> Layer {
     for path in [&mut layer.jobs, &mut layer.data, &mut layer.temp].into_iter().flatten() {
         *path = joined(root, path);
     }
+    door::place(&mut layer.door, root);
     problems.extend(report.into_problems());
     layer
 }
@@ -59,6 +60,9 @@ fn keys(form: &mut Form<'_>, v: &mut Layer) {
     form.key(listen, parsed("an address such as \"127.0.0.1:8090\"", parse_listen), |a| v.listen = Some(a));
     let insecure = key("insecure_http", "Whether it may listen beyond loopback without TLS, behind a proxy");
     form.key(insecure.default(false), Flag, |flag| v.insecure_http = Some(flag));
+    let strict =
+        key("kudu_strict", "Whether Kudu's routes answer as Kudu's own, also where webjobd is better on purpose");
+    form.key(strict.default(false), Flag, |flag| v.kudu_strict = Some(flag));
     let url = key("public_url", "How others reach the API");
     let is_url = parsed("a URL such as \"https://jobs.example.com\"", parse_public_url);
     form.key(url, is_url, |url| v.public_url = Some(url));
@@ -71,6 +75,7 @@ fn keys(form: &mut Form<'_>, v: &mut Layer) {
         v.interpreters = table.into_iter().map(|(name, program)| (extension(&name), program)).collect();
     });
     form.key(key("env", "Variables for the processes of all jobs"), variables(), |table| v.env = table);
+    door::keys(form, &mut v.door);
     kudu_keys(form, &mut v.kudu);
 }
 
@@ -111,7 +116,8 @@ fn variables() -> Table<Text> {
     Table { item: Text::Any, names, is_name: env::is_name }
 }
 
-fn parsed<T>(expects: &'static str, parse: fn(&str) -> Result<T, String>) -> impl Rule<Out = T> {
+/// A text that a parser judges.
+pub fn parsed<T>(expects: &'static str, parse: fn(&str) -> Result<T, String>) -> impl Rule<Out = T> {
     let parse = move |text: &str| parse(text).map(|value| (value, Vec::new()));
     Checked { text: Text::Some, expects, format: None, parse }
 }

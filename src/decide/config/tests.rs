@@ -174,3 +174,11 @@ fn a_public_url_is_a_web_address() {
 fn the_schema_of_the_file_is_valid() {
     assert!(jsonschema::draft202012::meta::is_valid(&schema()));
 }
+
+#[test]
+fn kudus_own_answers_are_given_when_asked_for() {
+    assert!(!config("", &[]).kudu_strict);
+    assert!(config("kudu_strict = true", &[]).kudu_strict);
+    assert!(config("", &[("WEBJOBD_KUDU_STRICT", "1")]).kudu_strict);
+    assert!(!config("kudu_strict = true", &[("WEBJOBD_KUDU_STRICT", "false")]).kudu_strict);
+}

@@ -128,10 +128,12 @@ fn place(text: &str, start: usize) -> (u32, u32) {
     (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
 }
 
-/// Says what a value is. Variables hold secrets, so that of them only the type is told.
+/// Says what a value is. Variables hold secrets, and so do accounts, so that of them only the type is told.
 fn found(node: &Node) -> String {
+    let is_secret =
+        ["env.", "users.", "tokens."].iter().any(|start| node.path.starts_with(start)) && !node.path.ends_with(".role");
     match &node.content {
-        Content::Text(_) | Content::Number(_) if node.path.starts_with("env.") => "this value".to_owned(),
+        Content::Text(_) | Content::Number(_) if is_secret => "this value".to_owned(),
         Content::Null => "null".to_owned(),
         Content::Flag(flag) => flag.to_string(),
         Content::Number(number) => number.to_string(),

@@ -25,6 +25,7 @@ use crate::{
     host::deploy,
     model::{
         deployment::{About, Deployment, DeploymentId, DeploymentLine, Stage},
+        dotnet,
         id::JobId,
         time::Wall,
     },
@@ -209,7 +210,7 @@ impl HostHandle {
         match ending.await {
             Ok(deployment) => {
                 if deployment.stage == Stage::Success {
-                    self.deployed(&deployment);
+                    self.deployed(&deployment).await;
                 }
                 Ended { deployment, is_senders_fault }
             }
@@ -231,11 +232,34 @@ impl HostHandle {
         Ok(())
     }
 
-    /// Hears of every deployment that succeeded: what tells others of it hangs here.
-    #[expect(clippy::unused_self, reason = "whoever tells others of a deployment does it through the host")]
-    fn deployed(&self, deployment: &Deployment) {
+    /// Tells hooks of a deployment that succeeded, as Kudu does: the event `PostDeployment`.
+    async fn deployed(&self, deployment: &Deployment) {
         info!(id = %deployment.id, jobs = deployment.jobs.len(), deployer = %deployment.about.deployer, "deployed");
+        if let Err(error) = self.publish("PostDeployment".to_owned(), payload(deployment)).await {
+            warn!(id = %deployment.id, %error, "hooks were not told of a deployment");
+        }
     }
+}
+
+/// What a hook is told of a deployment.
+fn payload(deployment: &Deployment) -> String {
+    let about = &deployment.about;
+    let payload = serde_json::json!({
+        "id": deployment.id.as_str(),
+        "status": "success",
+        "statusText": deployment.text,
+        "authorEmail": about.author_email,
+        "author": about.author,
+        "message": about.message,
+        "deployer": about.deployer,
+        "receivedTime": dotnet::date(Some(deployment.received)),
+        "startTime": dotnet::date(deployment.started),
+        "endTime": dotnet::date(deployment.ended),
+        "lastSuccessEndTime": dotnet::date(deployment.succeeded),
+        "complete": true,
+        "jobs": deployment.jobs,
+    });
+    format!("{payload:#}")
 }
 
 /// Takes the lock of all deployments, and marks as failed what a host that is gone left undone; `None` while another host

@@ -7,7 +7,7 @@ use crate::{
         log::{LogLine, Source, Stream},
         time::Wall,
     },
-    store::log::{Line, LogView},
+    store::log::{Chunk, Line, LogView},
 };
 
 /// Bytes that are read at once.
@@ -42,7 +42,7 @@ pub struct Tail {
     /// Whether the line before was sent: lines without a beginning of their own belong to it.
     was_sent: bool,
     /// Lines that were found when it was opened.
-    found: Vec<u8>,
+    found: Vec<Line>,
 }
 
 impl Tail {
@@ -60,7 +60,7 @@ impl Tail {
             let page = tail.view.tail(within, n, |line| !stderr || line.is_some_and(is_stderr))?;
             tail.at = page.next.max(at);
             tail.first = page.lines.first().map_or(tail.at, |line| line.start);
-            tail.found = page.lines.iter().flat_map(bytes).collect();
+            tail.found = page.lines;
         }
         Ok(tail)
     }
@@ -68,6 +68,11 @@ impl Tail {
     /// Returns the offset of the first line that is sent.
     pub fn first(&self) -> u64 {
         self.first
+    }
+
+    /// Tells whether only lines of standard error are wanted.
+    pub fn is_of_errors(&self) -> bool {
+        self.stderr
     }
 
     /// Notes that nothing more comes: at the given offset, or where the log ends now.
@@ -86,36 +91,18 @@ impl Tail {
     /// When the log cannot be read.
     pub fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
         if !self.found.is_empty() {
-            return Ok(Some(mem::take(&mut self.found)));
-        }
-        if self.end.is_none() {
-            self.view.refresh()?;
-            // A log that is shorter than it was has begun anew.
-            self.at = self.at.min(self.view.end());
+            return Ok(Some(mem::take(&mut self.found).iter().flat_map(bytes).collect()));
         }
         let (begin, mut lines) = (self.at, Vec::new());
         while lines.is_empty() {
-            let stop = self.stop();
-            if self.at >= stop {
-                return Ok(None);
-            }
-            let mut chunk = self.view.range(self.at, PIECE_BYTES)?;
-            chunk.bytes.truncate(usize::try_from(stop.saturating_sub(chunk.start)).unwrap_or(usize::MAX));
-            let is_cut = !chunk.bytes.ends_with(b"\n") && self.end.is_none() && chunk.bytes.len() < PIECE_BYTES;
-            if is_cut {
-                // The rest of the last line is still being written.
-                let whole = chunk.bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-                chunk.bytes.truncate(whole);
-            }
-            if chunk.bytes.is_empty() {
-                return Ok(None);
-            }
-            let n_pruned = chunk.start.saturating_sub(self.at);
-            self.at = chunk.end();
-            lines = if self.stderr { chunk.lines().flat_map(|line| self.sieve(&line)).collect() } else { chunk.bytes };
+            let Some((n_pruned, chunk)) = self.chunk()? else { return Ok(None) };
+            lines = match self.stderr {
+                true => chunk.lines().filter(|line| self.sieve(line)).flat_map(|line| bytes(&line)).collect(),
+                false => chunk.bytes,
+            };
             if n_pruned > 0 {
                 // A reader that is slower than the job: what is missing is said where it is missing.
-                lines.splice(..0, pruned(n_pruned).into_bytes());
+                lines.splice(..0, format!("{}\n", pruned(n_pruned)).into_bytes());
             }
             if self.at - begin > LOOK_BYTES_MAX {
                 break;
@@ -124,20 +111,63 @@ impl Tail {
         Ok(Some(lines))
     }
 
+    /// The same, line by line.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn next_lines(&mut self) -> io::Result<Option<Vec<Line>>> {
+        if !self.found.is_empty() {
+            return Ok(Some(mem::take(&mut self.found)));
+        }
+        let Some((n_pruned, chunk)) = self.chunk()? else { return Ok(None) };
+        let (start, text) = (chunk.start, pruned(n_pruned).into_bytes());
+        let missing = (n_pruned > 0).then_some(Line { start, end: start, text });
+        let lines = chunk.lines().filter(|line| !self.stderr || self.sieve(line));
+        Ok(Some(missing.into_iter().chain(lines).collect()))
+    }
+
+    /// Reads the next whole lines, with the number of bytes before them that were pruned unread; `None` when there are none
+    /// for now.
+    fn chunk(&mut self) -> io::Result<Option<(u64, Chunk)>> {
+        if self.end.is_none() {
+            self.view.refresh()?;
+            // A log that is shorter than it was has begun anew.
+            self.at = self.at.min(self.view.end());
+        }
+        let stop = self.stop();
+        if self.at >= stop {
+            return Ok(None);
+        }
+        let mut chunk = self.view.range(self.at, PIECE_BYTES)?;
+        chunk.bytes.truncate(usize::try_from(stop.saturating_sub(chunk.start)).unwrap_or(usize::MAX));
+        let is_cut = !chunk.bytes.ends_with(b"\n") && self.end.is_none() && chunk.bytes.len() < PIECE_BYTES;
+        if is_cut {
+            // The rest of the last line is still being written.
+            let whole = chunk.bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            chunk.bytes.truncate(whole);
+        }
+        if chunk.bytes.is_empty() {
+            return Ok(None);
+        }
+        let n_pruned = chunk.start.saturating_sub(self.at);
+        self.at = chunk.end();
+        Ok(Some((n_pruned, chunk)))
+    }
+
     fn stop(&self) -> u64 {
         self.end.map_or(self.view.end(), |end| end.min(self.view.end()))
     }
 
-    /// A line, if it is one of standard error.
-    fn sieve(&mut self, line: &Line) -> Vec<u8> {
+    /// Tells whether a line is one of standard error.
+    fn sieve(&mut self, line: &Line) -> bool {
         self.was_sent = line.parse().map_or(self.was_sent, |own| is_stderr(&own));
-        if self.was_sent { bytes(line) } else { Vec::new() }
+        self.was_sent
     }
 }
 
 /// Says that a reader was slower than the bounds of the log allow.
 fn pruned(n_bytes: u64) -> String {
-    format!("[{n_bytes} bytes were pruned before they were read]\n")
+    format!("[{n_bytes} bytes were pruned before they were read]")
 }
 
 fn is_stderr(line: &LogLine<'_>) -> bool {
