@@ -125,14 +125,8 @@ pub fn unusable(id: &JobId, unusable: &Unusable) -> Found {
         ),
     };
     let problems = vec![problem(code, None, message.to_owned(), true)];
-    Found {
-        id: id.clone(),
-        root: unusable.path.clone(),
-        dir: std::path::PathBuf::new(),
-        job: None,
-        problems,
-        raw_settings: Map::new(),
-    }
+    let (id, root, dir) = (id.clone(), unusable.path.clone(), Default::default());
+    Found { id, root, dir, job: None, problems, raw_settings: Map::new() }
 }
 
 fn job(

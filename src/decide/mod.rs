@@ -15,8 +15,7 @@
 //! | [`files`] | which path is what, and who may change it? |
 //! | [`reconcile`] | what leads from what is to what should be? |
 //! | [`wanted`], [`pause`] | what keeps a job from running? |
-//! | [`supervise`] | what does a continuous job's copy do next? |
-//! | [`restart`] | does a continuous job start again, and when? |
+//! | [`supervise`], [`restart`] | what does a continuous job's copy do next? when does it start again? |
 //! | [`dispatch`] | which runs of a triggered job are on their way? |
 //! | [`admit`] | does this trigger run, wait, or is it refused? |
 //! | [`life`] | how does one run proceed, and how does it end? |
@@ -27,8 +26,7 @@
 //! | [`catchup`] | what is due now, what is run late, what was missed? |
 //! | [`jitter`] | by how much does this job start later than the others? |
 //! | [`app_settings`], [`hooks`] | which app settings hold? when is a hook told again? |
-//! | [`recover`] | what are the runs whose end nobody saw? |
-//! | [`retain`] | which records are kept? |
+//! | [`recover`], [`retain`] | what are runs whose end nobody saw? which records are kept? |
 //! | [`door`] | who may do what through the API? |
 
 pub mod admit;

@@ -44,10 +44,10 @@ use crate::{
 /// A rolled log is left alone for this long before it is compressed, so that whoever reads it can finish.
 const PACK_DELAY: Duration = Duration::from_secs(10);
 
-/// What a stop takes beyond the jobs' graces: output that is drained, records, copies.
-const STOP_SLACK: Duration = Duration::from_secs(15);
 /// Longest time that a host which ends takes to remove its working copies.
 const CLEAR_MAX: Duration = Duration::from_secs(5);
+/// What a stop takes beyond the jobs' graces: output that is drained, records, copies.
+const STOP_SLACK: Duration = Duration::from_secs(15);
 
 /// Why a host does not start.
 #[derive(Debug, thiserror::Error)]

@@ -249,7 +249,7 @@ fn a_crash_leaves_each_job_old_or_new_and_says_that_the_deployment_failed() {
 #[test]
 fn what_a_crash_left_is_put_right_at_the_next_start() {
     let root = Root::new();
-    root.job("triggered/.a.swap", &[("run.sh", "echo a\n")]);
+    root.job("triggered/.a.old-4194305-0-gone", &[("run.sh", "echo a\n")]);
     root.write("jobs/.deployment-0006000000000000000000000000002a/jobs/triggered/b/run.sh", "echo b\n");
     root.write(
         "data/webjobd/deployments/0006000000000000000000000000002a/deployment.json",

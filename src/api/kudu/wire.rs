@@ -15,6 +15,7 @@ use crate::{
     api::links::Links,
     host::view::JobView,
     model::{
+        dotnet,
         id::{Instance, JobId, JobKind, RunId},
         run::{RunPhase, RunRecord},
         status::StateWord,
@@ -93,7 +94,7 @@ impl KuduHistory {
     /// Returns what changes only when something happens: how long a run takes up to now does not count.
     pub fn lasting(&self) -> Self {
         let lasting = |run: &KuduRun| match run.end_time.as_str() {
-            text::NO_DATE => KuduRun { duration: None, ..run.clone() },
+            dotnet::NO_DATE => KuduRun { duration: None, ..run.clone() },
             _ => run.clone(),
         };
         Self { runs: self.runs.iter().map(lasting).collect() }

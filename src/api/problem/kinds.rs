@@ -73,6 +73,12 @@ pub const KINDS: &[Kind] = &[
         "Wait until the run on its way has ended, or set `overlap` to queue, allow or replace.",
     ),
     kind(
+        "runs_elsewhere",
+        409,
+        "Another host of this root runs it",
+        "Ask the host that the detail names; its address is in `data/webjobd/hosts/{name}/host.json`.",
+    ),
+    kind(
         "barred",
         409,
         "Something keeps the job from running",
