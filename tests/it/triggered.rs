@@ -160,8 +160,8 @@ fn what_runs_too_long_or_does_nothing_is_ended_and_what_works_is_not() {
     };
     job("long", "while :; do echo; sleep 0.1; done", r#"{"timeout": 0.5}"#);
     job("quiet", "sleep 1000", r#"{"idle_timeout": 1}"#);
-    job("talks", "for n in $(seq 25); do echo; sleep 0.2; done", r#"{"idle_timeout": 2}"#);
-    job("works", "end=$((SECONDS + 5)); while [ $SECONDS -lt $end ]; do :; done", r#"{"idle_timeout": 2}"#);
+    job("talks", "for n in $(seq 35); do echo; sleep 0.2; done", r#"{"idle_timeout": 5}"#);
+    job("works", "end=$((SECONDS + 7)); while [ $SECONDS -lt $end ]; do :; done", r#"{"idle_timeout": 5}"#);
     let host = root.host();
     let ids = ["long", "quiet", "talks", "works"].map(|name| (name, host.run(name)));
     for (name, id) in ids {

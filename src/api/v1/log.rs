@@ -6,8 +6,9 @@
 pub mod lines;
 pub mod search;
 mod tail;
+mod wait;
 
-use std::{io, path::PathBuf, pin::Pin, time::Duration};
+use std::{io, path::PathBuf, pin::Pin};
 
 use axum::{
     body::Body,
@@ -22,7 +23,10 @@ use tokio::{
     time::{self, Sleep},
 };
 
-use self::tail::{Tail, Wanted};
+use self::{
+    tail::{Tail, Wanted},
+    wait::Woke,
+};
 use super::{Answer, Api, JobPath, MOMENT, Params, Problem, find, sse};
 use crate::{
     api::{
@@ -43,9 +47,6 @@ use crate::{
 
 /// Offset in the log of the first line of an answer.
 const OFFSET: HeaderName = HeaderName::from_static("x-log-offset");
-
-/// Time between looks at a log that another host writes, which nothing reports.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Lines of a job's log
 ///
@@ -121,17 +122,6 @@ enum Subject {
     Run(RunId),
     /// A triggered job's newest run's, or first those of an earlier one, and so on.
     Newest(Option<RunId>),
-}
-
-/// Why a wait for lines is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Woke {
-    /// There may be some.
-    Look,
-    /// There were none for long.
-    Quiet,
-    /// The host stops.
-    Stop,
 }
 
 /// What comes next of a log.
@@ -355,54 +345,6 @@ impl LogStream {
         reading.is_over = true;
         self.reading = Some(reading);
         finished.map(|()| true)
-    }
-
-    /// Waits until there may be more lines.
-    async fn wait(&mut self) -> Woke {
-        let sees_runs = self.subject != Subject::Job;
-        let reading = self.reading.as_mut().filter(|reading| !reading.is_over);
-        if let Some(reading) = &reading
-            && reading.grown.is_none()
-            && let Some(live) = self.api.handle.live_log(&self.job, reading.run)
-        {
-            // Only now somebody began to write it here: what came before that is still to be read.
-            self.reading.iter_mut().for_each(|reading| reading.grown = Some(live.grown.clone()));
-            return Woke::Look;
-        }
-        let woke = tokio::select! {
-            biased;
-            // All arms are cancel-safe: they take nothing but the news that there is something to look at.
-            () = self.api.stopped() => Woke::Stop,
-            () = more(reading) => Woke::Look,
-            Ok(()) = self.changes.changed(), if sees_runs => Woke::Look,
-            () = over(self.silence.as_mut()) => Woke::Quiet,
-        };
-        if woke == Woke::Quiet {
-            self.beats();
-        }
-        woke
-    }
-}
-
-/// Waits until the time is over; for ever without one.
-async fn over(silence: Option<&mut Pin<Box<Sleep>>>) {
-    match silence {
-        Some(silence) => silence.await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Waits until there may be more lines in a log; for ever when it is read to its end.
-async fn more(reading: Option<&mut Reading>) {
-    let Some(reading) = reading else { return std::future::pending().await };
-    match &mut reading.grown {
-        Some(grown) => {
-            if grown.changed().await.is_err() {
-                // Whoever wrote it is gone; who comes next is asked for at the next wait.
-                reading.grown = None;
-            }
-        }
-        None => time::sleep(LOOK_AGAIN).await,
     }
 }
 

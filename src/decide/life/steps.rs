@@ -12,6 +12,12 @@ use crate::model::{
     time::{Mono, Now},
 };
 
+/// Processor time that a program may use for its start alone, before it does any work.
+const START_CPU_MAX: Duration = Duration::from_millis(500);
+
+/// Which part of the bound lies between the first look at a run that prints nothing and the second.
+const FIRST_LOOK_PART: u32 = 4;
+
 impl Life {
     /// Makes one transition.
     pub fn step(self, event: LifeEvent, now: Now, policy: &LifePolicy) -> LifeStep {
@@ -140,16 +146,13 @@ impl Running {
     fn measured(mut self, last_output: Option<Mono>, cpu: Option<Duration>, now: Now, policy: &LifePolicy) -> LifeStep {
         let (Some(idle), Some(bound)) = (&mut self.idle, policy.idle_timeout) else { return stay(self.into_life()) };
         let printed_at = last_output.unwrap_or(self.process.since);
-        let worked = match (cpu, idle.cpu) {
-            (Some(cpu), Some(before)) => cpu != before,
-            // The first look: any work since the start counts, less what starting itself takes.
-            (Some(cpu), None) => cpu > Duration::from_millis(500),
-            (None, _) => false,
-        };
-        idle.cpu = cpu;
+        let before = std::mem::replace(&mut idle.cpu, cpu);
         if printed_at + bound > now.mono {
             idle.look_at = printed_at + bound;
-        } else if !worked {
+        } else if before.is_none() && cpu.is_some_and(|cpu| cpu <= START_CPU_MAX) {
+            // The first look at a quiet run: what little it used may be its start alone, so a second one follows soon.
+            idle.look_at = now.mono + bound / FIRST_LOOK_PART;
+        } else if cpu.is_none() || cpu == before {
             return terminate(self.process, StopReason::Idle { after: bound }, now, policy);
         }
         stay(self.into_life())

@@ -162,6 +162,25 @@ fn a_quiet_run_without_work_is_stopped_after_its_idle_timeout() {
 }
 
 #[test]
+fn a_run_that_used_little_at_its_first_look_is_looked_at_again_soon() {
+    let measured = |cpu: f64| LifeEvent::Measured {
+        last_output: Some(Mono(Duration::ZERO)),
+        cpu: Some(Duration::from_secs_f64(cpu)),
+    };
+    let ends = |looks: &[(f64, f64)]| {
+        let events: Vec<_> =
+            looks.iter().flat_map(|(at, cpu)| [(*at, LifeEvent::Tick), (*at, measured(*cpu))]).collect();
+        let last = play(&events).lines().last().map(|line| line.contains("stopping"));
+        last.expect("a line")
+    };
+    assert!(!ends(&[(20.0, 0.3)]), "it may have begun to work a moment ago");
+    assert!(ends(&[(20.0, 0.3), (25.0, 0.3)]), "it did nothing since");
+    assert!(!ends(&[(20.0, 0.3), (25.0, 0.31)]), "a busy machine gave it little, and it took that");
+    assert!(!ends(&[(20.0, 0.6)]), "no start takes so long");
+    assert!(ends(&[(20.0, 0.6), (40.0, 0.6)]), "a whole bound without work");
+}
+
+#[test]
 fn a_stop_before_the_process_is_there_waits_for_it() {
     insta::assert_snapshot!(transcript(&[
         (0.0, LifeEvent::Prepared),
