@@ -41,6 +41,19 @@ pub const KINDS: &[Kind] = &[
         "Send the user and secret of data/webjobd/credentials as Basic, or the secret alone as Bearer.",
     ),
     kind(
+        "forbidden",
+        403,
+        "The login may not do this",
+        "Use one with the role or the verb that the detail names; webjobd.toml says who has which.",
+    ),
+    kind(
+        "cross_site",
+        403,
+        "A page of another site has sent this",
+        "Send it from a program, or name the site's address by `public_url` in webjobd.toml.",
+    ),
+    kind("no_such_hook", 404, "There is no such hook", "GET /api/hooks lists them with their ids."),
+    kind(
         "no_such_job",
         404,
         "There is no such job",
@@ -91,6 +104,18 @@ pub const KINDS: &[Kind] = &[
         "The body is of another type than the route reads",
         "Send it as the detail says, such as `Content-Type: application/json`.",
     ),
+    kind(
+        "unknown_host",
+        421,
+        "This host is not known by the name that was asked for",
+        "Ask by a name that it has, or add the name to `allowed_hosts` in webjobd.toml.",
+    ),
+    kind(
+        "too_many_logins",
+        429,
+        "Too many logins have failed",
+        "Wait as long as the header `Retry-After` says; a right login of the credentials file is never kept waiting.",
+    ),
     kind("failed", 500, "The machine did not do it", "The detail says what failed; the trace of the host has more."),
     kind(
         "busy",
@@ -135,7 +160,9 @@ mod tests {
                 continue;
             }
             let text = fs::read_to_string(&entry).expect("a source");
-            for made in ["Problem::new(", "Self::new("].iter().flat_map(|call| text.split(call).skip(1)) {
+            for made in
+                ["Problem::new(", "Self::new(", "Refusal::new("].iter().flat_map(|call| text.split(call).skip(1))
+            {
                 let arguments = made.split_inclusive(')').next().unwrap_or_default();
                 if let Some(word) =
                     arguments.trim_start().strip_prefix("StatusCode::").and_then(|rest| rest.split('"').nth(1))

@@ -2,16 +2,15 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{CommandError, HostHandle, read::blocking};
+use super::{CommandError, HostHandle, elsewhere::Elsewhere, read::blocking};
 use crate::{
     model::{
         history::{Position, RunQuery, RunStatus},
-        run::RunRecord,
+        run::{Outcome, RunRecord},
     },
     store::{
         index::{Index, db::Entry, records},
         layout::Layout,
-        record,
     },
 };
 
@@ -51,12 +50,12 @@ impl HostHandle {
 
 /// Asks the index; `None` while there is none.
 fn indexed(layout: &Layout, index: &Index, active: &Active, mut query: RunQuery, limit: usize) -> Option<RunPage> {
-    let mut runs = Vec::new();
+    let (mut runs, elsewhere) = (Vec::new(), Elsewhere::of(layout));
     loop {
         let page = index.page(&query, limit - runs.len())?;
         let last = page.entries.last().map(|entry| entry.position.clone());
         for entry in page.entries {
-            let found = look(layout, active, &entry.position);
+            let found = look(&elsewhere, active, &entry.position);
             repair(layout, index, &entry, found.as_ref());
             runs.extend(found.filter(|record| query.wants_status(record.phase.into())));
         }
@@ -72,10 +71,10 @@ fn indexed(layout: &Layout, index: &Index, active: &Active, mut query: RunQuery,
 
 /// Lists what is there and reads until the page is full.
 fn listed(layout: &Layout, active: &Active, query: &RunQuery, limit: usize) -> RunPage {
-    let mut page = RunPage::default();
+    let (mut page, elsewhere) = (RunPage::default(), Elsewhere::of(layout));
     let mut last = None;
     for position in records::positions(layout, query, active.keys().cloned()) {
-        let Some(record) = look(layout, active, &position).filter(|record| query.wants_status(record.phase.into()))
+        let Some(record) = look(&elsewhere, active, &position).filter(|record| query.wants_status(record.phase.into()))
         else {
             continue;
         };
@@ -89,8 +88,9 @@ fn listed(layout: &Layout, active: &Active, query: &RunQuery, limit: usize) -> R
     page
 }
 
-fn look(layout: &Layout, active: &Active, position: &Position) -> Option<RunRecord> {
-    let read = || record::read(layout, &position.job, position.run);
+/// A run of a host that is gone is shown as lost.
+fn look(elsewhere: &Elsewhere<'_>, active: &Active, position: &Position) -> Option<RunRecord> {
+    let read = || elsewhere.record(&position.job, position.run);
     active.get(position).map(|record| (**record).clone()).or_else(read)
 }
 
@@ -98,7 +98,10 @@ fn look(layout: &Layout, active: &Active, position: &Position) -> Option<RunReco
 fn repair(layout: &Layout, index: &Index, entry: &Entry, found: Option<&RunRecord>) {
     let Position { run, job } = &entry.position;
     match found {
-        Some(record) if entry.status == RunStatus::Running => index.ended(record),
+        // One that is shown as lost is told by whoever closes its record.
+        Some(record) if entry.status == RunStatus::Running && record.outcome() != Some(Outcome::Lost) => {
+            index.ended(record);
+        }
         Some(_) => {}
         // A run that has just begun has no record yet.
         None if entry.status != RunStatus::Running && records::is_gone(layout, job, *run) => index.gone(job, *run),
