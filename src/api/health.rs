@@ -18,9 +18,12 @@ use super::{Api, answer, problem::Answer};
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
+/// The path of the numbers.
+pub const METRICS: &str = "/metrics";
+
 /// Returns the routes.
 pub fn routes() -> Router<Api> {
-    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).route("/metrics", get(metrics))
+    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).route(METRICS, get(metrics))
 }
 
 /// Tells whether a path is a probe's, which needs no login and waits for nothing.

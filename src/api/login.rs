@@ -7,7 +7,7 @@
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -42,10 +42,10 @@ impl Refusal {
 
 /// Lets a request pass whose caller may, and answers all others.
 pub async fn check(State(api): State<Api>, request: Request, next: Next) -> Response {
-    if health::is_probe(request.uri().path()) {
-        return next.run(request).await;
-    }
     let (mut parts, body) = request.into_parts();
+    if health::is_probe(parts.uri.path()) || is_open(&api, &parts) {
+        return next.run(Request::from_parts(parts, body)).await;
+    }
     let mut deed = deed(&parts);
     let passed = match pass(&api, &parts, &mut deed).await {
         Ok(passed) => passed,
@@ -69,6 +69,12 @@ pub async fn check(State(api): State<Api>, request: Request, next: Next) -> Resp
             response
         }
     }
+}
+
+/// Tells whether the settings open the numbers to clients of this machine, and this is one.
+fn is_open(api: &Api, request: &Parts) -> bool {
+    let asks = request.uri.path() == health::METRICS && request.method == Method::GET;
+    asks && api.handle.config().door.open_metrics && front(request).client.to_canonical().is_loopback()
 }
 
 /// Whether a request that passed is told of.

@@ -56,6 +56,8 @@ pub struct DoorConfig {
     pub allowed_hosts: Vec<String>,
     /// Proxies whose word about the client is taken.
     pub trusted_proxies: Vec<Network>,
+    /// Whether clients of this machine read the numbers without a login.
+    pub open_metrics: bool,
     /// Who may log in, besides the first credentials.
     pub accounts: Accounts,
 }

@@ -170,7 +170,12 @@ fn logs_are_shown_in_part_and_followed_over_restarts() {
     let errors = check(&root, &["logs", "greet", "--stderr"], 0, "").out;
     assert!(errors.lines().count() == 1 && errors.ends_with(": ERR ] oops\n"), "{errors}");
     assert_eq!(check(&root, &["logs", "greet", "--run", "last"], 0, "").out, all);
-    let follows = Running::start(&root, &["logs", "worker", "-f", "-n", "0"]);
+    let first = host.until_state("continuous/worker", "running")["copies"][0]["run"].clone();
+    let first = format!("life {}\n", first.as_str().expect("an id"));
+    eventually("its line", || root.job_log("worker").contains(&first).then_some(()));
+    let follows = Running::start(&root, &["logs", "worker", "-f", "-n", "1"]);
+    // Only who has begun to read hears of all that comes.
+    follows.out.until(&first);
     for _ in 0..2 {
         let before = host.until_state("continuous/worker", "running")["copies"][0]["run"].clone();
         check(&root, &["restart", "worker"], 0, "");

@@ -16,6 +16,15 @@ fn probes_need_no_login_and_nothing_else_is_served_without_one() {
 }
 
 #[test]
+fn numbers_are_open_to_this_machine_where_the_settings_say_so() {
+    let root = Root::new();
+    let host = root.host_with(&[], &[("WEBJOBD_OPEN_METRICS", "1")]);
+    let status = |method: &str, path: &str| request(&host.address, method, path, &[], b"").status;
+    assert_eq!(status("GET", "/metrics"), 200);
+    assert_eq!((status("POST", "/metrics"), status("GET", "/api/webjobs")), (401, 401));
+}
+
+#[test]
 fn a_data_folder_that_takes_no_file_is_not_ready_and_alive_all_the_same() {
     let root = Root::new();
     let host = root.host_with(&["--instance", "a"], &[]);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{file::parsed, joined};
 use crate::{
-    decide::form::{As, Either, Form, List, OneOf, Part, Table, Text, key},
+    decide::form::{As, Either, Flag, Form, List, OneOf, Part, Table, Text, key},
     model::{
         access::{JobScope, PasswordHash, Role, Scope, Token, TokenHash, User, Verb},
         config::{DoorConfig, TlsFiles},
@@ -35,6 +35,8 @@ pub struct DoorLayer {
     pub allowed_hosts: Option<Vec<String>>,
     /// Proxies whose word is taken.
     pub trusted_proxies: Option<Vec<Network>>,
+    /// Whether the numbers are open to this machine.
+    pub open_metrics: Option<bool>,
     /// People.
     pub users: Option<Vec<(String, User)>>,
     /// Tokens.
@@ -69,6 +71,8 @@ pub fn keys(form: &mut Form<'_>, v: &mut DoorLayer) {
     let proxies = key("trusted_proxies", "Proxies whose X-Forwarded-For, -Proto and -Host are taken for true");
     let network = parsed("an address or network such as \"10.0.0.0/8\"", str::parse);
     form.key(proxies, List(network, 0..=100), |networks| v.trusted_proxies = Some(networks));
+    let open = key("open_metrics", "Whether programs of this machine read /metrics without a login");
+    form.key(open.default(false), Flag, |flag| v.open_metrics = Some(flag));
     let users = Table { item: Part(UserDraft::default, user_keys), names: NAMES, is_name };
     form.key(key("users", "People who may log in; read again when the host gets HUP"), users, |table| {
         let whole = |(name, draft): (_, UserDraft)| Some((name, User { role: draft.role?, password: draft.password? }));
@@ -217,6 +221,7 @@ pub fn resolve([flags, set, file]: [DoorLayer; 3], problems: &mut Vec<Problem>) 
         tls,
         allowed_hosts: set.allowed_hosts.or(file.allowed_hosts).unwrap_or_default(),
         trusted_proxies: set.trusted_proxies.or(file.trusted_proxies).unwrap_or_default(),
+        open_metrics: set.open_metrics.or(file.open_metrics).unwrap_or_default(),
         ..DoorConfig::default()
     };
     door.accounts.users.extend(file.users.unwrap_or_default());

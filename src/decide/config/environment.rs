@@ -57,6 +57,7 @@ impl<'e> Environment<'e> {
             door: DoorLayer {
                 cert: path("WEBJOBD_TLS_CERT"),
                 key: path("WEBJOBD_TLS_KEY"),
+                open_metrics: self.parsed("WEBJOBD_OPEN_METRICS", parse_flag, problems),
                 allowed_hosts: self.parsed("WEBJOBD_ALLOWED_HOSTS", parse_hosts, problems),
                 trusted_proxies: self.parsed("WEBJOBD_TRUSTED_PROXIES", parse_networks, problems),
                 ..DoorLayer::default()
