@@ -50,7 +50,10 @@ pub async fn pause(args: PauseArgs, session: &Session) -> Outcome {
     let request = PauseRequest { until, reason: args.reason };
     let end = match until {
         Some(until) => format!("until {until:.0}"),
-        None => "until `webjobd resume`".to_owned(),
+        None => format!(
+            "until `webjobd resume {}`",
+            args.whose.job.as_ref().map_or("--all".to_owned(), ToString::to_string)
+        ),
     };
     let whose = ask(&args.whose, "pause", &request, session).await?;
     session.print(&format!("{whose} paused {end}; requests still run\n"))?;
@@ -96,7 +99,8 @@ pub async fn enable(args: JobArgs, session: &Session) -> Outcome {
 /// # Errors
 /// When there is no such job, or the host refuses.
 pub async fn disable(args: JobArgs, session: &Session) -> Outcome {
-    switch(args, Wish::Disable, "is disabled; it stays so until `webjobd enable`", session).await
+    let told = format!("is disabled; it stays so until `webjobd enable {}`", args.job);
+    switch(args, Wish::Disable, &told, session).await
 }
 
 async fn switch(args: JobArgs, wish: Wish, told: &str, session: &Session) -> Outcome {

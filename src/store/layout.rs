@@ -226,9 +226,4 @@ impl Layout {
     pub fn feed_of(&self, instance: &Instance) -> PathBuf {
         self.hosts().join(instance.as_str())
     }
-
-    /// Returns the folder in which shutdown files appear.
-    pub fn shutdown_files(&self) -> PathBuf {
-        self.host().join("shutdown")
-    }
 }
