@@ -2,13 +2,13 @@
 //!
 //! Nobody can tell who wrote a file. But what the job writes follows its starts: the file changes, the job is restarted
 //! for it, and soon after the start the file changes again. So of such a job
-//! * the script itself, and files of code ([`is_code`]), always count: they are a person's, or what a person deployed;
+//! * the script itself, and files of code (`is_code`), always count: they are a person's, or what a person deployed;
 //! * of any other file, [`EARLY_MAX`] restarts are made for changes within [`EARLY`] of the start of a life. From then on it
 //!   is the job's own, and changes of it do not count;
 //! * a change later in a life does count, and begins the counting anew: a person's edit of a job that has long run;
 //! * whatever else restarts the job (its script, its settings) forgets all of this, and so does a new host.
 //!
-//! What is told of is told once a file. Memory is bounded: of more than [`PATHS_MAX`] files, the others are the job's own
+//! What is told of is told once a file. Memory is bounded: of more than `PATHS_MAX` files, the others are the job's own
 //! at once.
 
 use std::{
