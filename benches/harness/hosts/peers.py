@@ -8,7 +8,7 @@ from harness.hosts.s6 import Runit, S6
 from harness.hosts.supervisord import Supervisord
 from harness.place import PEERS
 
-DEBIAN = {"s6": ["s6", "libs6-2.11", "libskarnet2.13", "execline", "libexecline2.9"], "runit": ["runit"]}
+DEBIAN = {"runit": ["runit"]}
 
 
 def _debian(peer):
@@ -18,6 +18,10 @@ def _debian(peer):
     subprocess.run(["apt-get", "download", *DEBIAN[peer]], cwd=packages, check=True, capture_output=True)
     for package in packages.glob("*.deb"):
         subprocess.run(["dpkg", "-x", package, PEERS / "root"], check=True)
+
+
+def _installed():
+    raise FileNotFoundError("install it: its programs start each other by absolute path, so it does not run unpacked")
 
 
 def _pypi():
@@ -32,7 +36,7 @@ def _npm():
     subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", "pm2"], cwd=PEERS / "node", check=True, capture_output=True)
 
 
-HOW = {S6: lambda: _debian("s6"), Runit: lambda: _debian("runit"), Supervisord: _pypi, Pm2: _npm}
+HOW = {S6: _installed, Runit: lambda: _debian("runit"), Supervisord: _pypi, Pm2: _npm}
 
 
 def install():

@@ -1,6 +1,7 @@
 """s6 and runit: a tree of small supervisors, told what to do through FIFOs."""
 import os
 import time
+from pathlib import Path
 
 from harness import processes
 from harness.hosts.base import Host
@@ -14,7 +15,7 @@ class S6(Host):
     """One s6-supervise and, where output is kept, one s6-log for each job."""
 
     name = "s6"
-    program = ROOT / "bin" / "s6-svscan"
+    program = Path("/usr/bin/s6-svscan")
     can = frozenset(["triggered", "continuous", "log", "drop", "status"])
     slow = 5
     logger = "s6-log n20 s268435455 T"
@@ -27,8 +28,6 @@ class S6(Host):
         os.makedirs(self.scan)
         self.names = []
         self.environment["PATH"] = f"{ROOT / 'bin'}:{ROOT / 'sbin'}:{self.environment['PATH']}"
-        libraries = ":".join(str(path) for path in (PEERS / "root").glob("**/lib/*-linux-gnu"))
-        self.environment["LD_LIBRARY_PATH"] = libraries
 
     def add(self, job, folder=None):
         """Writes a service folder, with a logger where output is kept."""
