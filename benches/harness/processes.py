@@ -1,0 +1,128 @@
+"""Processes as /proc shows them: who descends from whom, what they cost, and how to end them without asking others."""
+import ctypes
+import os
+import signal
+import time
+
+TICK = os.sysconf("SC_CLK_TCK")
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def adopt_orphans():
+    """Makes orphans of measured hosts our children, so that they can be found, ended and reaped."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def fields(pid):
+    """The fields of /proc/PID/stat after the name, or None for a process that is gone."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+
+
+def numbers():
+    """All process ids."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def alive(pid):
+    """Whether a process exists and is no zombie."""
+    stat = fields(pid)
+    return stat is not None and stat[0] != "Z"
+
+
+def descendants(*roots):
+    """The processes below `roots`, these included."""
+    children = {}
+    for pid in numbers():
+        if stat := fields(pid):
+            children.setdefault(int(stat[1]), []).append(pid)
+    found, left = [], list(roots)
+    while left:
+        pid = left.pop()
+        found.append(pid)
+        left += children.get(pid, [])
+    return found
+
+
+def name_of(pid):
+    """The short name of a process, or an empty text."""
+    try:
+        with open(f"/proc/{pid}/comm") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def reap():
+    """Takes the exit codes of all children that have ended."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+
+
+def end_all(timeout=10):
+    """Kills everything that descends from this process, each by its number."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        left = [pid for pid in descendants(os.getpid()) if pid != os.getpid() and alive(pid)]
+        if not left:
+            break
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except OSError:
+                pass
+        time.sleep(0.01)
+        reap()
+    reap()
+
+
+def _sum_of_lines(path, begin):
+    try:
+        with open(path) as file:
+            return sum(int(line.split()[1]) for line in file if begin in line)
+    except OSError:
+        return 0
+
+
+def proportional_kib(pids):
+    """Memory of processes; pages they share count once."""
+    return sum(_sum_of_lines(f"/proc/{pid}/smaps_rollup", "Pss:") for pid in pids)
+
+
+def _threads(pids):
+    for pid in pids:
+        try:
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                yield f"/proc/{pid}/task/{thread}"
+        except OSError:
+            pass
+
+
+def cpu_seconds(pids):
+    """Processor time of living threads, to the nanosecond. Children do not count."""
+    total = 0
+    for thread in _threads(pids):
+        try:
+            with open(f"{thread}/schedstat") as file:
+                total += int(file.read().split()[0])
+        except OSError:
+            pass
+    return total / 1e9
+
+
+def switches(pids):
+    """How often threads were put on a processor and taken from it."""
+    return sum(_sum_of_lines(f"{thread}/status", "ctxt_switches:") for thread in _threads(pids))
+
+
+def foreign_cpu_seconds():
+    """Processor time of all processes that do not descend from this one."""
+    ours = set(descendants(os.getpid()))
+    stats = (fields(pid) for pid in numbers() if pid not in ours)
+    return sum(sum(map(int, stat[11:15])) for stat in stats if stat) / TICK

@@ -1,0 +1,8 @@
+"""The rows of the table, in its order."""
+from harness.rows.continuous import Drop, Restart
+from harness.rows.life import Life, ManyFolders
+from harness.rows.logs import Capture, Delay
+from harness.rows.many import Due, Status
+from harness.rows.runs import Latency, Throughput
+
+ALL = [Throughput, Latency, Restart, Capture, Delay, Life, ManyFolders, Drop, Due, Status]
