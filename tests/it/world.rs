@@ -108,6 +108,15 @@ impl Root {
     }
 }
 
+/// What a crashed host left, or a failed test, goes with the root.
+impl Drop for Root {
+    fn drop(&mut self) {
+        for pid in processes_of(self) {
+            signal_pid(pid, "KILL");
+        }
+    }
+}
+
 /// Returns the command of the program itself, free of the environment's settings.
 #[expect(clippy::disallowed_methods, reason = "the program under test is a process")]
 pub fn webjobd() -> Command {
