@@ -51,7 +51,7 @@ pub async fn check(State(api): State<Api>, request: Request, next: Next) -> Resp
         Ok(passed) => passed,
         Err(refusal) => {
             if let Some(ending) = refusal.ending {
-                api.door.note(&deed, ending, Some(refusal.status.as_u16()), Some(&refusal.text)).await;
+                api.door.note(&deed, ending, Some(refusal.status.as_u16()), Some(&refusal.text));
             }
             return refuse(&parts, &refusal);
         }
@@ -65,7 +65,7 @@ pub async fn check(State(api): State<Api>, request: Request, next: Next) -> Resp
         Passed::Changes => {
             let pending = Pending { door: &api.door, deed: Some(deed) };
             let response = next.run(request).await;
-            pending.done(response.status()).await;
+            pending.done(response.status());
             response
         }
     }
@@ -169,14 +169,14 @@ struct Pending<'d> {
 }
 
 impl Pending<'_> {
-    async fn done(mut self, status: StatusCode) {
+    fn done(mut self, status: StatusCode) {
         let ending = match status.as_u16() {
             ..400 => Ending::Done,
             400..500 => Ending::Refused,
             _ => Ending::Failed,
         };
         if let Some(deed) = self.deed.take() {
-            self.door.note(&deed, ending, Some(status.as_u16()), None).await;
+            self.door.note(&deed, ending, Some(status.as_u16()), None);
         }
     }
 }

@@ -18,6 +18,7 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
+use tokio::sync::watch;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::body::Json;
@@ -187,7 +188,7 @@ async fn run_one(State(api): State<Api>, Path(path): Path<JobPath>, RawQuery(que
     let run = run_id(&job, &path)?;
     let wait = Params::parse(query.as_deref()).seconds("wait", WAIT_MAX)?.unwrap_or_default();
     // Subscribed before the first look, so that no change is missed between a look and the wait for the next.
-    let mut changes = api.handle.view().changes();
+    let (mut changes, mut elsewhere) = (api.handle.view().changes_of(&job), api.handle.view().changes());
     let deadline = tokio::time::sleep(wait);
     tokio::pin!(deadline);
     loop {
@@ -202,21 +203,30 @@ async fn run_one(State(api): State<Api>, Path(path): Path<JobPath>, RawQuery(que
             // All arms are cancel-safe: nothing is taken from any of them but the news that there is some.
             () = api.stopped() => return Ok(answer::json(StatusCode::OK, &shown)),
             () = &mut deadline => return Ok(answer::json(StatusCode::OK, &shown)),
-            () = changed(&api, &job, run, &mut changes) => {}
+            () = changed(&api, &job, run, &mut changes, &mut elsewhere) => {}
         }
     }
 }
 
 /// Waits until the view shows a run otherwise than as one on its way.
-async fn changed(api: &Api, job: &JobId, run: RunId, changes: &mut tokio::sync::watch::Receiver<u64>) {
+async fn changed(
+    api: &Api,
+    job: &JobId,
+    run: RunId,
+    changes: &mut watch::Receiver<()>,
+    elsewhere: &mut watch::Receiver<u64>,
+) {
     let is_active = || {
         let view = api.handle.view().job(job);
         view.is_some_and(|view| view.active.iter().any(|active| active.id == run))
     };
-    let was_active = is_active();
-    // Where it is not on its way here, another host runs it: then every change is a reason to look.
+    if !is_active() {
+        // Another host runs it: then every change of any job is a reason to look. The sender lives as long as the host.
+        let _ = elsewhere.changed().await;
+        return;
+    }
     while changes.changed().await.is_ok() {
-        if !was_active || !is_active() {
+        if !is_active() {
             return;
         }
     }

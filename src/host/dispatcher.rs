@@ -63,7 +63,7 @@ pub struct Dispatcher {
     dispatch: Dispatch,
     bodies: BTreeMap<RunId, Body>,
     /// Runs that wait, with their records.
-    waiting: BTreeMap<RunId, RunRecord>,
+    waiting: BTreeMap<RunId, Arc<RunRecord>>,
     /// What became of those, as far as the journal of due times has not been told.
     fates: Vec<(RunId, Fate)>,
     /// Shows other hosts that the job runs here.

@@ -17,6 +17,7 @@ use crate::{
     host::{
         app_log::AppLog,
         app_settings::{AppSettings, Engine},
+        keeper::pruner::Pruner,
         neighbours::Neighbours,
         scanner::ScanRequest,
         view::View,
@@ -63,6 +64,8 @@ pub struct Machine {
     pub copies: WorkCopies,
     /// Asks for folders to be read.
     pub scan: mpsc::Sender<ScanRequest>,
+    /// Removes records that are no longer kept.
+    pub pruner: Pruner,
     /// Compresses rolled logs.
     pub packer: Packer,
     /// What everybody may see.

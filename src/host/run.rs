@@ -74,8 +74,8 @@ pub struct Body {
     job: Arc<Job>,
     log: Arc<LogWriter>,
     facts: Facts,
-    /// Its record so far.
-    pub record: RunRecord,
+    /// Its record so far, as it was last published.
+    pub record: Arc<RunRecord>,
     /// The port that it may listen on.
     pub port: Option<u16>,
     shutdown_file: PathBuf,
@@ -98,7 +98,13 @@ struct Orders {
 
 impl Body {
     /// Takes up a run: notes it in the journal and says so in its log.
-    pub fn new(machine: &Arc<Machine>, job: &Arc<Job>, log: Arc<LogWriter>, facts: Facts, record: RunRecord) -> Self {
+    pub fn new(
+        machine: &Arc<Machine>,
+        job: &Arc<Job>,
+        log: Arc<LogWriter>,
+        facts: Facts,
+        record: Arc<RunRecord>,
+    ) -> Self {
         machine.note_begin(&job.id, record.id, &record.trigger);
         let now = machine.now();
         let word = match job.id.kind {
@@ -130,11 +136,12 @@ impl Body {
             News::Event(event) => Some(event),
             News::Spawned(group) => {
                 let pid = group.id();
-                self.record.phase = RunPhase::Running;
-                self.record.pid = Some(pid);
+                let record = Arc::make_mut(&mut self.record);
+                record.phase = RunPhase::Running;
+                record.pid = Some(pid);
                 self.group = Some(group);
                 self.keep();
-                self.machine.tell(event::News::RunStarted(Arc::new(self.record.clone())));
+                self.machine.tell(event::News::RunStarted(Arc::clone(&self.record)));
                 Some(LifeEvent::Spawned { pid })
             }
             News::Stale(why) if self.rereads >= REREADS_MAX => Some(LifeEvent::StartFailed { why }),
@@ -145,7 +152,7 @@ impl Body {
             }
             News::Reread => {
                 self.job = Arc::clone(job);
-                self.record.content = Some(job.content);
+                Arc::make_mut(&mut self.record).content = Some(job.content);
                 self.prepare();
                 None
             }
@@ -201,16 +208,18 @@ impl Body {
     }
 
     /// Closes the record and says in the log how it ended.
-    pub fn finish(mut self, end: &End) -> RunRecord {
+    pub fn finish(mut self, end: &End) -> Arc<RunRecord> {
         let now = self.machine.now();
         self.say_end(end);
-        self.record.phase = RunPhase::Ended(end.outcome);
-        self.record.ended = Some(now.wall.max(self.record.started));
-        self.record.duration_ms = u64::try_from(now.mono.since(self.began).as_millis()).ok();
-        self.record.exit = end.exit;
-        self.record.reason = (!end.reason.is_empty()).then(|| end.reason.clone());
-        if let Some(log) = &mut self.record.log {
-            log.end = self.log.position(now).ok().map(|position| position.offset);
+        let log = &self.log;
+        let record = Arc::make_mut(&mut self.record);
+        record.phase = RunPhase::Ended(end.outcome);
+        record.ended = Some(now.wall.max(record.started));
+        record.duration_ms = u64::try_from(now.mono.since(self.began).as_millis()).ok();
+        record.exit = end.exit;
+        record.reason = (!end.reason.is_empty()).then(|| end.reason.clone());
+        if let Some(span) = &mut record.log {
+            span.end = log.position(now).ok().map(|position| position.offset);
         }
         // A record that could not be closed stays in the journal: the next start closes it.
         if self.keep() {
@@ -218,8 +227,8 @@ impl Body {
         }
         // A stop that was never announced left no file.
         let _ = fs::remove_file(&self.shutdown_file);
-        self.machine.tell(event::News::RunEnded(Arc::new(self.record.clone())));
-        self.record.clone()
+        self.machine.tell(event::News::RunEnded(Arc::clone(&self.record)));
+        self.record
     }
 
     /// Writes the record, and tells whether it is written. One that is not does not stop the run.

@@ -351,7 +351,7 @@ impl Supervisor {
         let now = self.machine.now();
         let copies: Vec<_> = self.copies.iter().map(|copy| copy.view(now)).collect();
         let bodies = self.copies.iter().filter_map(|copy| copy.body.as_ref());
-        let active: Vec<_> = bodies.map(|body| Arc::new(body.record.clone())).collect();
+        let active: Vec<_> = bodies.map(|body| Arc::clone(&body.record)).collect();
         let status = publish::continuous(&self.found, self.job.is_some(), &copies, now.wall);
         publish::instance_status(&self.machine, &self.id, status.state);
         let view = JobView {

@@ -3,6 +3,7 @@
 //! Readers never wait for an actor: they take an `Arc` of what was last published. Nothing here decides anything.
 
 mod listeners;
+mod waiters;
 
 use std::{
     collections::BTreeMap,
@@ -12,6 +13,7 @@ use std::{
 use tokio::sync::watch;
 
 pub use self::listeners::{Listeners, Listening};
+use self::waiters::Waiters;
 use crate::{
     host::{events::Events, metrics::Metrics},
     model::{
@@ -52,8 +54,30 @@ pub struct JobView {
     pub paused: Option<Paused>,
 }
 
+impl JobView {
+    /// Whether there is nothing new to see: what is shared is the same, and the rest equal.
+    fn is_as(&self, before: &Self) -> bool {
+        let same_job = match (&self.job, &before.job) {
+            (Some(job), Some(before)) => Arc::ptr_eq(job, before),
+            (job, before) => job.is_none() && before.is_none(),
+        };
+        let same_run = |(run, before): (&Arc<RunRecord>, &Arc<RunRecord>)| Arc::ptr_eq(run, before);
+        same_job
+            && Arc::ptr_eq(&self.found, &before.found)
+            && self.active.len() == before.active.len()
+            && self.active.iter().zip(&before.active).all(same_run)
+            && self.latest.is_some() == before.latest.is_some()
+            && self.latest.iter().zip(&before.latest).all(same_run)
+            && (self.next, self.restarts) == (before.next, before.restarts)
+            && self.status == before.status
+            && self.copies == before.copies
+            && self.stopped_by == before.stopped_by
+            && self.paused == before.paused
+    }
+}
+
 /// One copy of a continuous job.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CopyView {
     /// Its number, from 0.
     pub copy: u32,
@@ -83,6 +107,8 @@ pub struct View {
     /// By job, and by run where a run has a log of its own.
     logs: RwLock<BTreeMap<(JobId, Option<RunId>), LiveLog>>,
     changed: watch::Sender<u64>,
+    /// Those who wait for one job alone.
+    waiters: Waiters,
     ready: watch::Sender<bool>,
     events: Events,
     metrics: Metrics,
@@ -95,7 +121,7 @@ impl View {
         let (jobs, logs) = (RwLock::default(), RwLock::default());
         let (changed, ready) = (watch::Sender::new(0), watch::Sender::new(false));
         let (events, metrics, app_log) = (Events::begin(first), Metrics::new(), Listeners::default());
-        Self { jobs, logs, changed, ready, events, metrics, app_log }
+        Self { jobs, logs, changed, waiters: Waiters::default(), ready, events, metrics, app_log }
     }
 
     /// Tells whoever follows the host of something that happened, and counts it.
@@ -150,6 +176,11 @@ impl View {
         self.changed.subscribe()
     }
 
+    /// Returns a watch that tells of every change of one job.
+    pub fn changes_of(&self, id: &JobId) -> watch::Receiver<()> {
+        self.waiters.wait(id)
+    }
+
     /// Returns the log that a run, or a continuous job as a whole, is written to now.
     pub fn live_log(&self, job: &JobId, run: Option<RunId>) -> Option<LiveLog> {
         let run = run.filter(|_| job.kind == JobKind::Triggered);
@@ -168,17 +199,25 @@ impl View {
 
     /// Publishes one job at `now`, and tells of what is new about it.
     pub fn publish(&self, job: JobView, now: Wall) {
+        if self.job(&job.found.id).is_some_and(|before| job.is_as(&before)) {
+            return;
+        }
         let job = Arc::new(job);
         let id = job.found.id.clone();
         let before = self.jobs.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(&job));
-        self.changed.send_modify(|serial| *serial += 1);
+        self.tell_change(&job.found.id);
         self.tell_news(before.as_deref(), &job, now);
+    }
+
+    fn tell_change(&self, id: &JobId) {
+        self.changed.send_modify(|serial| *serial += 1);
+        self.waiters.tell(id);
     }
 
     /// Takes a job out at `now`.
     pub fn remove(&self, id: &JobId, now: Wall) {
         self.jobs.write().unwrap_or_else(PoisonError::into_inner).remove(id);
-        self.changed.send_modify(|serial| *serial += 1);
+        self.tell_change(id);
         self.tell(now, News::Removed { job: id.clone() });
     }
 

@@ -62,6 +62,9 @@ pub enum Access {
     Owner,
 }
 
+/// Room for a file that is read as a whole, to begin with: most that are have less, and are read in one go.
+const READ_BYTES: usize = 1024;
+
 /// Replaces a file as a whole: whoever reads it sees the old content or the new one, never a part.
 ///
 /// # Errors
@@ -99,7 +102,7 @@ pub fn read_bounded(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, File
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(error)),
     };
-    let mut content = Vec::new();
+    let mut content = Vec::with_capacity(READ_BYTES);
     file.take(bytes_max.saturating_add(1)).read_to_end(&mut content).map_err(failed)?;
     if content.len() as u64 > bytes_max {
         return Err(FileError::TooLarge { path: path.to_owned(), bytes_max });

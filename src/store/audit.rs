@@ -1,10 +1,10 @@
 //! The audit log, `data/webjobd/audit.jsonl`: who did what through the API, one JSON line each, for its owner alone.
 //!
 //! Each line is appended by a single write to the file as it is at that moment, so that several hosts on one root may
-//! share it. When it is full it becomes `audit.1.jsonl`, that one `audit.2.jsonl` and so on; the oldest goes.
+//! share it. It stays open between two lines; that it is still the file of that name is looked at before each. When it is full it becomes `audit.1.jsonl`, that one `audit.2.jsonl` and so on; the oldest goes.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, ErrorKind, Write},
     path::{Path, PathBuf},
 };
@@ -85,33 +85,32 @@ fn is_zero(number: &u64) -> bool {
 }
 
 /// The log.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Audit {
     path: PathBuf,
     bytes_max: u64,
+    /// The file as it was at the last line.
+    open: Option<File>,
 }
 
 impl Audit {
     /// Describes the log that lies at `path`.
     pub fn new(path: PathBuf) -> Self {
-        Self { path, bytes_max: BYTES_MAX }
+        Self { path, bytes_max: BYTES_MAX, open: None }
     }
 
     /// Appends a line.
     ///
     /// # Errors
     /// When the disk does not take it.
-    pub fn append(&self, line: &AuditLine) -> io::Result<()> {
+    pub fn append(&mut self, line: &AuditLine) -> io::Result<()> {
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
-        let mut options = OpenOptions::new();
-        options.create(true).append(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt;
-            options.mode(0o600);
-        }
-        let mut log = options.open(&self.path)?;
+        let log = match &mut self.open {
+            Some(log) if file::is_at(log, &self.path) => log,
+            // Another host has rolled it, or somebody moved it away.
+            Some(_) | None => self.open.insert(open(&self.path)?),
+        };
         log.write_all(&text)?;
         if log.metadata()?.len() >= self.bytes_max { self.roll() } else { Ok(()) }
     }
@@ -132,6 +131,17 @@ impl Audit {
     fn part(&self, number: u32) -> PathBuf {
         self.path.with_extension(format!("{number}.jsonl"))
     }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options.open(path)
 }
 
 /// Moves a file over another; one that is not there moves nowhere.
@@ -181,9 +191,23 @@ mod tests {
     }
 
     #[test]
+    fn hosts_that_share_it_lose_no_line_when_one_of_them_rolls_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let of_a_host = || Audit { path: folder.path().join("audit.jsonl"), bytes_max: 500, open: None };
+        let (mut one, mut other) = (of_a_host(), of_a_host());
+        for status in 0..12 {
+            one.append(&line(status)).expect("it is written");
+            other.append(&line(status)).expect("it is written");
+        }
+        let parts = (1..=PARTS_MAX).filter_map(|number| fs::read_to_string(one.part(number)).ok());
+        let lines: usize = parts.chain(fs::read_to_string(&one.path).ok()).map(|part| part.lines().count()).sum();
+        assert_eq!(lines, 24);
+    }
+
+    #[test]
     fn a_full_log_is_rolled_and_the_oldest_part_goes() {
         let folder = tempfile::tempdir().expect("a folder");
-        let audit = Audit { path: folder.path().join("audit.jsonl"), bytes_max: 500 };
+        let mut audit = Audit { path: folder.path().join("audit.jsonl"), bytes_max: 500, open: None };
         for status in 0..100 {
             audit.append(&line(status)).expect("it is written");
         }

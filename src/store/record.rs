@@ -16,7 +16,7 @@ use crate::{
         time::Wall,
     },
     os::file::{self, Access, Durability, FileError},
-    store::layout::Layout,
+    store::layout::{Layout, OUTPUT_LOG},
 };
 
 /// Largest record that is read, in bytes; the arguments of a run may be long.
@@ -110,7 +110,15 @@ pub fn list(layout: &Layout, job: &JobId) -> io::Result<Vec<RunId>> {
 /// # Errors
 /// When something of it stays.
 pub fn remove(layout: &Layout, job: &JobId, run: RunId) -> io::Result<()> {
-    remove_folder(&layout.run(job, run))
+    let folder = layout.run(job, run);
+    // What it has as a rule goes without a look at what else there may be. The record goes last.
+    let _ = fs::remove_file(folder.join(OUTPUT_LOG));
+    let _ = fs::remove_file(layout.status(job, run));
+    match fs::remove_dir(&folder) {
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => remove_folder(&folder),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
 }
 
 fn remove_folder(path: &Path) -> io::Result<()> {

@@ -57,10 +57,10 @@ impl Dispatcher {
     }
 
     fn hold(&mut self, id: RunId, request: Request, job: &Job) {
-        let record = self.record(id, request, job);
+        let record = Arc::new(self.record(id, request, job));
         self.keeper.begun(id);
         self.machine.note_begin(&self.id, id, &record.trigger);
-        self.machine.tell(News::RunBegan(Arc::new(record.clone())));
+        self.machine.tell(News::RunBegan(Arc::clone(&record)));
         if let Err(error) = record::write(&self.machine.layout, &record) {
             warn!(job = %self.id, run = %id, %error, "could not write a run's record");
         }
@@ -71,11 +71,11 @@ impl Dispatcher {
         let record = match self.waiting.remove(&id) {
             Some(waited) => {
                 self.fates.push((id, Fate::Began));
-                RunRecord { content: Some(job.content), ..waited }
+                Arc::new(RunRecord { content: Some(job.content), ..(*waited).clone() })
             }
             None => {
-                let record = self.record(id, request, job);
-                self.machine.tell(News::RunBegan(Arc::new(record.clone())));
+                let record = Arc::new(self.record(id, request, job));
+                self.machine.tell(News::RunBegan(Arc::clone(&record)));
                 record
             }
         };
@@ -134,7 +134,7 @@ impl Dispatcher {
         self.keeper.ended(&record, job);
         // The newest counts, not the one that ended last.
         if self.latest.as_ref().is_none_or(|latest| latest.id <= record.id) {
-            self.latest = Some(Arc::new(record));
+            self.latest = Some(record);
         }
     }
 }

@@ -16,7 +16,7 @@ impl Dispatcher {
     /// Publishes the job as it is now.
     pub(super) fn publish(&self) {
         let bodies = self.bodies.values().map(|body| &body.record);
-        let active: Vec<_> = bodies.chain(self.waiting.values()).map(|record| Arc::new(record.clone())).collect();
+        let active: Vec<_> = bodies.chain(self.waiting.values()).map(Arc::clone).collect();
         let view = JobView {
             found: Arc::clone(&self.found),
             job: self.job.clone(),

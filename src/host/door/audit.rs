@@ -3,9 +3,8 @@
 //! Lines about whoever has proved to be somebody are all written; those about strangers only so many a minute, with a
 //! count of the others. A line that cannot be written is told in the trace; the answer goes out all the same.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
-use tokio::task;
 use tracing::error;
 
 use super::{Door, hold};
@@ -44,45 +43,34 @@ pub struct Deed {
 
 /// Where it is written.
 pub struct Book {
-    log: Audit,
-    quota: Mutex<Quota>,
     /// One line after the other, so that they stand in order.
-    turn: Arc<Mutex<()>>,
+    log: Mutex<Audit>,
+    quota: Mutex<Quota>,
 }
 
 impl Book {
     /// Opens the book of a host.
     pub fn new(handle: &HostHandle) -> Self {
-        Self { log: Audit::new(handle.layout().audit()), quota: Mutex::default(), turn: Arc::default() }
+        Self { log: Mutex::new(Audit::new(handle.layout().audit())), quota: Mutex::default() }
     }
 }
 
 impl Door {
-    /// Writes what came of a deed, and returns once it is written.
-    pub async fn note(&self, deed: &Deed, ending: Ending, status: Option<u16>, reason: Option<&str>) {
-        if let Some(written) = self.begin_note(deed, ending, status, reason) {
-            // A panic there has been told.
-            let _ = written.await;
-        }
-    }
-
-    /// Writes that a client went before its answer. Called within a runtime.
+    /// Writes that a client went before its answer.
     pub fn note_abandoned(&self, deed: &Deed) {
-        // Nobody is left to wait for it.
-        drop(self.begin_note(deed, Ending::Abandoned, None, None));
+        self.note(deed, Ending::Abandoned, None, None);
     }
 
-    fn begin_note(
-        &self,
-        deed: &Deed,
-        ending: Ending,
-        status: Option<u16>,
-        reason: Option<&str>,
-    ) -> Option<task::JoinHandle<()>> {
+    /// Writes what came of a deed. A line is one write to a file that is open, as short as a job's own lines in its log:
+    /// done at once, it keeps others waiting for less than a thread of its own would.
+    pub fn note(&self, deed: &Deed, ending: Ending, status: Option<u16>, reason: Option<&str>) {
         let now = self.shared.handle.clock().now();
         let left_out = match deed.caller {
             Some(_) => 0,
-            None => hold(&self.shared.book.quota).take(now.mono)?,
+            None => match hold(&self.shared.book.quota).take(now.mono) {
+                Some(left_out) => left_out,
+                None => return,
+            },
         };
         let pairs = deed.query.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let query = audit::masked(pairs);
@@ -103,13 +91,9 @@ impl Door {
             reason: reason.map(str::to_owned),
             left_out,
         };
-        let (log, turn) = (self.shared.book.log.clone(), Arc::clone(&self.shared.book.turn));
-        Some(task::spawn_blocking(move || {
-            let _turn = hold(&turn);
-            if let Err(error) = log.append(&line) {
-                error!(%error, who = line.who, method = line.method, path = line.path, "the audit log was not written");
-            }
-        }))
+        if let Err(error) = hold(&self.shared.book.log).append(&line) {
+            error!(%error, who = line.who, method = line.method, path = line.path, "the audit log was not written");
+        }
     }
 }
 

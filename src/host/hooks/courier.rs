@@ -25,12 +25,16 @@ use crate::{
         hook::{Attempt, AttemptOutcome, Delivery, DeliveryId, Hook, HookId, LastCall},
         time::{Mono, Now},
     },
-    os::file::FileError,
+    os::{clock::Clock, file::FileError},
     store::{self, layout::Layout, waiting::Waiting},
 };
 
 /// Events that are looked at in one go.
 const EVENTS_AT_ONCE: usize = 256;
+
+/// How soon after a look at events the next one comes at the earliest: a host on which much happens looks at many of them
+/// at once, and reads the hooks once for them.
+const LOOKS_APART: Duration = Duration::from_millis(50);
 
 /// How long the host's stop waits for attempts that are on their way. What is cut off is made again after the next start.
 const STOP_MAX: Duration = Duration::from_secs(3);
@@ -49,6 +53,8 @@ pub struct Courier {
     told: Told,
     /// The last event that was looked at.
     seen: EventId,
+    /// Before this moment no more are looked at.
+    not_before: Mono,
     /// Whether the hooks could not be read last time, which is said once.
     is_blind: bool,
 }
@@ -82,6 +88,7 @@ impl Courier {
             told: Told::open(&machine.layout),
             // What happened before it was there is still told: the events are kept.
             seen: machine.first_event,
+            not_before: now.mono,
             is_blind: false,
         })
     }
@@ -95,6 +102,7 @@ impl Courier {
             let clock = self.machine.clock.clone();
             let next = self.next();
             let (seen, is_busy) = (self.seen, !self.attempts.is_empty());
+            let not_before = self.not_before;
             let heard = tokio::select! {
                 biased;
                 // Cancel-safe: the value stays in the watch.
@@ -103,8 +111,8 @@ impl Courier {
                 Some(done) = self.attempts.join_next_with_id(), if is_busy => Heard::Done(done),
                 // Cancel-safe: `recv` loses nothing.
                 order = orders.recv() => Heard::Order(order),
-                // Cancel-safe: both values stay in their watches.
-                base = news(&mut base, &mut last, seen) => Heard::News(base),
+                // Cancel-safe: both values stay in their watches, and the moment in the state.
+                base = news(&mut base, &mut last, seen, &clock, not_before) => Heard::News(base),
                 // Cancel-safe: the deadline is asked for again.
                 () = until(&clock, next.as_ref().map(|(due, _)| *due)) => {
                     let Some((_, id)) = next else { continue };
@@ -167,6 +175,7 @@ impl Courier {
                 self.take(&all, name, &body);
             }
         }
+        self.not_before = self.machine.now().mono + LOOKS_APART;
         // A gap without events behind it ends at the newest.
         self.seen = last.unwrap_or(*self.machine.view.events().last().borrow());
     }
@@ -335,14 +344,17 @@ fn last_call(sent: &send::Sent, delivery: &Delivery, begin: Now) -> LastCall {
     LastCall { status, reason, at: begin.wall, context: delivery.body.clone() }
 }
 
-/// Waits for news after `seen`, once it is known where links lead; returns that.
+/// Waits for news after `seen`, once it is known where links lead, and for the moment; returns where they lead.
 async fn news(
     base: &mut watch::Receiver<Option<String>>,
     last: &mut watch::Receiver<EventId>,
     seen: EventId,
+    clock: &Clock,
+    not_before: Mono,
 ) -> String {
     let known = base.wait_for(Option::is_some).await.ok().and_then(|base| base.clone());
     let has_more = last.wait_for(|last| *last > seen).await.is_ok();
+    until(clock, Some(not_before)).await;
     match known.filter(|_| has_more) {
         Some(base) => base,
         // Without their senders there is no host.

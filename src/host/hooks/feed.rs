@@ -92,7 +92,7 @@ fn has_failed(run: &RunRecord) -> bool {
 /// Waits until the run's actor has let go of it and of its lock, so that a receiver may run the job again.
 async fn released(machine: &Machine, run: &RunRecord) {
     let is_free = || machine.view.job(&run.job).is_none_or(|view| view.active.iter().all(|one| one.id != run.id));
-    let mut changes = machine.view.changes();
+    let mut changes = machine.view.changes_of(&run.job);
     let free = changes.wait_for(|_| is_free());
     if time::timeout(RELEASE_MAX, free).await.is_err() {
         warn!(job = %run.job, run = %run.id, "a run's end is told before its actor has let go of it");

@@ -37,7 +37,7 @@ impl Supervisor {
                 if let Some(body) = self.copies[place].body.take() {
                     let record = body.finish(&end);
                     self.keeper.ended(&record, job);
-                    self.latest = Some(Arc::new(record));
+                    self.latest = Some(record);
                 }
             }
             Action::SayBackoff(delay) => self.say_backoff(delay),
@@ -63,7 +63,7 @@ impl Supervisor {
             self.restarts += 1;
         }
         let log = self.open_log(now);
-        let record = RunRecord {
+        let record = Arc::new(RunRecord {
             id: run,
             job: self.id.clone(),
             copy: u32::try_from(place).unwrap_or(u32::MAX),
@@ -80,8 +80,8 @@ impl Supervisor {
             content: Some(job.content),
             pid: None,
             log,
-        };
-        self.machine.tell(News::RunBegan(Arc::new(record.clone())));
+        });
+        self.machine.tell(News::RunBegan(Arc::clone(&record)));
         let body = Body::new(&self.machine, job, Arc::clone(&self.log), self.facts.clone(), record);
         let luck = self.copies[place].luck;
         self.copies[place].policy = Some(self.policy(job, luck));

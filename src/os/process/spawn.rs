@@ -11,12 +11,11 @@ use std::{
     num::NonZero,
     path::{Path, PathBuf},
     process::Command,
-    sync::{Arc, Mutex, PoisonError},
     thread,
     time::Duration,
 };
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use crate::os::{
     clock::Clock,
@@ -84,7 +83,7 @@ pub struct SpawnRequest {
 /// Starts processes, each as the leader of its own group, with empty standard input. Clones share the queue.
 #[derive(Clone, Debug)]
 pub struct Spawner {
-    queue: mpsc::Sender<Order>,
+    queue: async_channel::Sender<Order>,
 }
 
 #[derive(Debug)]
@@ -96,7 +95,7 @@ struct Order {
 /// What every thread needs.
 #[derive(Clone)]
 struct Worker {
-    queue: Arc<Mutex<mpsc::Receiver<Order>>>,
+    queue: async_channel::Receiver<Order>,
     runtime: tokio::runtime::Handle,
     clock: Clock,
     cgroups: Option<Cgroups>,
@@ -109,8 +108,7 @@ impl Spawner {
     /// # Errors
     /// When the system gives no thread.
     pub fn start(clock: Clock, cgroups: Option<Cgroups>) -> io::Result<Self> {
-        let (sender, receiver) = mpsc::channel(QUEUED_MAX);
-        let queue = Arc::new(Mutex::new(receiver));
+        let (sender, queue) = async_channel::bounded(QUEUED_MAX);
         let worker = Worker { queue, runtime: tokio::runtime::Handle::current(), clock, cgroups };
         for number in 0..thread::available_parallelism().map_or(1, NonZero::get) {
             let worker = worker.clone();
@@ -136,9 +134,7 @@ impl Worker {
     fn run(self) {
         // The descriptor of a child is registered with the runtime from here.
         let _guard = self.runtime.enter();
-        loop {
-            let order = self.queue.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
-            let Some(Order { request, reply }) = order else { return };
+        while let Ok(Order { request, reply }) = self.queue.recv_blocking() {
             if !reply.is_closed() {
                 // An answer that nobody takes drops the child, which kills its group.
                 let _ = reply.send(self.spawn(request));
