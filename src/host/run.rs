@@ -58,6 +58,8 @@ pub enum News {
     Event(LifeEvent),
     /// Its process is there.
     Spawned(Group),
+    /// Its process has lived for a moment: from now on its record tells of it.
+    Lasts,
     /// Its folder changed while it was copied, for this reason: it should be read again.
     Stale(String),
     /// The folder has been read again.
@@ -79,6 +81,8 @@ pub struct Body {
     /// The port that it may listen on.
     pub port: Option<u16>,
     shutdown_file: PathBuf,
+    /// Whether that was written.
+    is_stop_announced: bool,
     /// How often its folder changed while it was copied.
     rereads: u32,
     /// When it was accepted.
@@ -122,6 +126,7 @@ impl Body {
             record,
             port: None,
             shutdown_file,
+            is_stop_announced: false,
             rereads: 0,
             began: now.mono,
             activity: Arc::new(Activity::new(now.mono)),
@@ -140,9 +145,16 @@ impl Body {
                 record.phase = RunPhase::Running;
                 record.pid = Some(pid);
                 self.group = Some(group);
-                self.keep();
+                // The journal has all that the record of a run without arguments would say after a crash.
+                if self.record.arguments.is_some() {
+                    self.keep();
+                }
                 self.machine.tell(event::News::RunStarted(Arc::clone(&self.record)));
                 Some(LifeEvent::Spawned { pid })
+            }
+            News::Lasts => {
+                self.keep();
+                None
             }
             News::Stale(why) if self.rereads >= REREADS_MAX => Some(LifeEvent::StartFailed { why }),
             News::Stale(_) => {
@@ -225,8 +237,10 @@ impl Body {
         if self.keep() {
             self.machine.note_closed(&self.record);
         }
-        // A stop that was never announced left no file.
-        let _ = fs::remove_file(&self.shutdown_file);
+        if self.is_stop_announced {
+            // The job may have removed it.
+            let _ = fs::remove_file(&self.shutdown_file);
+        }
         self.machine.tell(event::News::RunEnded(Arc::clone(&self.record)));
         self.record
     }
@@ -301,7 +315,8 @@ impl Body {
         tokio::spawn(task.drive(ready, gone, cut, swept));
     }
 
-    fn announce_stop(&self) {
+    fn announce_stop(&mut self) {
+        self.is_stop_announced = true;
         let text = self.machine.now().wall.to_string();
         // A job that looks for the file finds its folder since its start; a failure leaves it the signal.
         if let Err(error) = fs::write(&self.shutdown_file, text) {

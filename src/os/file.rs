@@ -88,6 +88,10 @@ pub fn write_whole(path: &Path, content: &[u8], durability: Durability, access: 
 /// # Errors
 /// When it cannot be made, or a file is in its place.
 pub fn create_folders(path: &Path) -> Result<(), FileError> {
+    // It mostly is there.
+    if path.is_dir() {
+        return Ok(());
+    }
     fs::create_dir_all(path).map_err(|source| FileError::Write { path: path.to_owned(), source })
 }
 

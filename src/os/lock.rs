@@ -82,9 +82,10 @@ impl FileLock {
     /// # Errors
     /// When the file cannot be written.
     pub fn write_holder(&mut self, holder: &str) -> io::Result<()> {
-        self.file.set_len(0)?;
         self.file.rewind()?;
-        self.file.write_all(holder.as_bytes())
+        self.file.write_all(holder.as_bytes())?;
+        // Afterwards: what is as long as before keeps its place on the disk.
+        self.file.set_len(holder.len() as u64)
     }
 
     fn attempt(path: &Path, holder: Option<&str>) -> io::Result<Attempt> {

@@ -2,10 +2,12 @@
 
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     ffi::OsString,
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use tokio::sync::{Notify, oneshot};
@@ -38,6 +40,10 @@ use crate::{
 
 /// Largest `env_file` that is read, in bytes.
 const ENV_FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// How long a run lives before its record says that it is on its way. A shorter one is recorded once, when it has ended;
+/// should the host end before that, its journal knows the run.
+const LASTS_AFTER: Duration = Duration::from_millis(20);
 
 /// What a run's task needs.
 pub struct Task {
@@ -117,6 +123,7 @@ impl Task {
         let process = async {
             // An exit that somebody else took is none that we can tell more of.
             let exited = tokio::select! {
+                biased;
                 // Cancel-safe: the exit is kept and may be asked for again.
                 exited = child.exited() => exited,
                 // Cancel-safe: only a body that was dropped ends it before the exit, and it wants the run gone.
@@ -125,6 +132,8 @@ impl Task {
                     let _ = child.group().kill();
                     child.exited().await
                 }
+                // Not done before the exit.
+                never = self.lasts() => match never {},
             };
             let exit = exited.unwrap_or(Exit::Code(-1));
             self.happened(LifeEvent::Exited { exit }).await;
@@ -145,6 +154,13 @@ impl Task {
         }
         self.machine.view.metrics().run_swept(&self.job.id, ended.killed, ended.cpu);
         self.happened(LifeEvent::Swept { survivors: ended.killed }).await;
+    }
+
+    /// Tells, once the process has lived for a moment, that it lasts; then waits for ever.
+    async fn lasts(&self) -> Infallible {
+        self.machine.clock.sleep_until(self.machine.now().mono + LASTS_AFTER).await;
+        self.tell(News::Lasts).await;
+        std::future::pending().await
     }
 
     /// Writes lines to the run's log, and those that it took to the application log.
@@ -197,17 +213,7 @@ impl Task {
         let failed = |error: io::Error| format!("could not prepare its output: {error}");
         let (out, stdout) = output::pipe_pair().map_err(failed)?;
         let (err, stderr) = output::pipe_pair().map_err(failed)?;
-        let style = self.machine.style.clone();
-        let clock = self.machine.clock.clone();
-        let ticker: Ticker = Box::new(move || clock.now());
-        let pipes = Pipes { stdout: out, stderr: err };
-        let pump = Pump::new(pipes, style, Arc::clone(&self.activity), ticker).map_err(failed)?;
         let data_path = self.machine.layout.job(&job.id);
-        let mark = RunMark { instance: self.machine.layout.instance().clone(), run: self.run, data_path };
-        let text = format!("Run script '{}' with script host - '{}'", job.script.run_command, job.script.script_host);
-        self.log.sys(Level::Info, self.machine.now(), &text);
-        // Said before, as Kudu does, so that it stands before what the process prints.
-        self.log.sys(Level::Info, self.machine.now(), "Status changed to Running");
         let request = SpawnRequest {
             program: program.into(),
             args: args.into_iter().map(Into::into).collect(),
@@ -215,12 +221,26 @@ impl Task {
             cwd,
             stdout: stdout.into(),
             stderr: stderr.into(),
-            mark,
+            mark: RunMark { instance: self.machine.layout.instance().clone(), run: self.run, data_path },
             containment: containment(job.id.kind),
         };
-        let child = self.machine.spawner.spawn(request).await;
+        // The spawner has the request before the rest is done: that happens while it works.
+        let (child, pump) =
+            tokio::join!(biased; self.machine.spawner.spawn(request), self.receive(Pipes { stdout: out, stderr: err }));
         let child = child.map_err(|error| chain(&error))?;
-        Ok(Started { child, pump })
+        Ok(Started { child, pump: pump.map_err(failed)? })
+    }
+
+    /// Says what is being started, before anything that it prints, and takes over its output.
+    async fn receive(&self, pipes: Pipes) -> io::Result<Pump<Ticker>> {
+        let (job, now) = (&self.job, self.machine.now());
+        let text = format!("Run script '{}' with script host - '{}'", job.script.run_command, job.script.script_host);
+        self.log.sys(Level::Info, now, &text);
+        // Said before it is known, as Kudu does.
+        self.log.sys(Level::Info, now, "Status changed to Running");
+        let clock = self.machine.clock.clone();
+        let ticker: Ticker = Box::new(move || clock.now());
+        Pump::new(pipes, self.machine.style.clone(), Arc::clone(&self.activity), ticker)
     }
 
     /// Returns the program and its arguments: those of the script, then those of the run.

@@ -4,18 +4,21 @@
 //! the system announces nothing (a network share), it tells nothing, and whoever uses it also reads the file from time to
 //! time.
 
-#[cfg(target_os = "linux")]
-#[path = "single/inotify.rs"]
-mod system;
 #[cfg(not(target_os = "linux"))]
-#[path = "single/elsewhere.rs"]
-mod system;
+mod elsewhere;
+#[cfg(target_os = "linux")]
+mod inotify;
 
 use std::{ffi::OsStr, io, path::Path};
 
+#[cfg(not(target_os = "linux"))]
+use self::elsewhere::FolderWatch;
+#[cfg(target_os = "linux")]
+use self::inotify::FolderWatch;
+
 /// A watch on one file. It ends when it is dropped.
 #[derive(Debug)]
-pub struct FileWatch(system::FolderWatch);
+pub struct FileWatch(FolderWatch);
 
 impl FileWatch {
     /// Begins to watch the file at `path`, which need not exist; the folder above it must. Called within a runtime.
@@ -25,7 +28,7 @@ impl FileWatch {
     pub fn start(path: &Path) -> io::Result<Self> {
         let unusual = || io::Error::new(io::ErrorKind::InvalidInput, "the path of a file has a folder and a name");
         let (folder, name): (&Path, &OsStr) = path.parent().zip(path.file_name()).ok_or_else(unusual)?;
-        Ok(Self(system::FolderWatch::start(folder, name)?))
+        Ok(Self(FolderWatch::start(folder, name)?))
     }
 
     /// Waits until the file may have changed since this was asked last. Cancel-safe: what was not told yet is told next.

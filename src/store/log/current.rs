@@ -11,7 +11,7 @@ use std::{
 
 use memchr::{memchr, memrchr};
 
-use super::parts::{self, LogName};
+use super::parts::{self, LogName, Part};
 use crate::{
     model::time::{Mono, Now},
     os::file,
@@ -36,17 +36,20 @@ pub struct Current {
 
 impl Current {
     /// Opens the log where it ends; makes it, and its folder, when there is none.
-    pub fn open(dir: &Path, name: LogName, lock: Option<File>, now: Now) -> io::Result<Self> {
+    /// Returns the rolled parts as well.
+    pub fn open(dir: &Path, name: LogName, lock: Option<File>, now: Now) -> io::Result<(Self, Vec<Part>)> {
         let path = dir.join(name.current());
-        let (file, size) = match open_end(&path) {
+        let ((file, size), is_new) = match open_end(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 fs::create_dir_all(dir)?;
-                open_end(&path)?
+                (open_end(&path)?, true)
             }
-            opened => opened?,
+            opened => (opened?, false),
         };
-        let start = parts::current_start(&parts::list(dir, &name)?);
-        Ok(Self { dir: dir.to_owned(), name, file, start, size, looked: now.mono, _lock: lock })
+        // A folder that was not there a moment ago has no parts.
+        let parts = if is_new { Vec::new() } else { parts::list(dir, &name)? };
+        let start = parts::current_start(&parts);
+        Ok((Self { dir: dir.to_owned(), name, file, start, size, looked: now.mono, _lock: lock }, parts))
     }
 
     /// Returns the name of the log.

@@ -246,8 +246,7 @@ impl LogWriter {
             Sharing::Sole => (self.file.name.clone(), None),
             Sharing::Shared => choose(dir, &self.file.name, &self.file.instance)?,
         };
-        let current = Current::open(dir, name, lock, now)?;
-        let parts = parts::list(dir, current.name())?;
+        let (current, parts) = Current::open(dir, name, lock, now)?;
         if !parts.is_empty() {
             // What an earlier host left undone. A log that cannot be tidied can still be written.
             let _ = parts::remove_halves(dir, current.name());
