@@ -4,7 +4,7 @@ import subprocess
 
 from harness.place import BENCHES, BIN, PROJECT
 
-PROGRAMS = ["emit", "floor", "latemit", "limithost", "requests", "stamp", "taillat", "triggers"]
+PROGRAMS = ["emit", "floor", "history", "latemit", "limithost", "requests", "stamp", "taillat", "triggers"]
 
 
 def programs():

@@ -96,6 +96,7 @@ class Webjobd(Limit):
     """The program itself, over its real API, with records, logs and history on."""
 
     name = "webjobd"
+    can = Limit.can | {"history"}
     binary = None
 
     def command(self):

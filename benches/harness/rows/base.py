@@ -44,11 +44,13 @@ class Sizes:
     due: tuple = ((1, 1, 12), (100, 2, 5), (1000, 5, 4))
     """Jobs on one second, seconds between due times, due times."""
     listed: int = 1000
+    history: tuple = (1000, 100_000, 1_000_000)
     quiet_seconds: float = 10
 
 
 SHORT = Sizes(runs=200, samples=60, restarts_seconds=1, block_mb=200, line_mb=40, idle=(200,), idle_seconds=2,
-              folders=2000, drops=20, due=((100, 1, 3),), listed=1000, quiet_seconds=0)
+              folders=2000, drops=20, due=((100, 1, 3),), listed=1000,
+              history=(1000, 20_000), quiet_seconds=0)
 
 
 class Row:
@@ -56,7 +58,8 @@ class Row:
 
     needs = frozenset()
     """What a host must be able to do."""
-    has_floor = True
+    floors = (FLOOR,)
+    """What is measured without a host."""
 
     def __init__(self, scratch, sizes):
         self.scratch, self.sizes = scratch, sizes
@@ -64,7 +67,11 @@ class Row:
 
     def measure(self, who, hosts):
         """Measures one contestant once; returns values by the key of their figure."""
-        return self.floor() if who == FLOOR else self.host(hosts[who](self.scratch))
+        return self.beside(who) if who in self.floors else self.host(hosts[who](self.scratch))
+
+    def beside(self, who):
+        """Measures one of the `floors`; there is but one unless a row says otherwise."""
+        return self.floor()
 
 
 def tail(key, late_us):
