@@ -42,13 +42,13 @@ class History(Row):
         for n in self.sizes.history:
             is_most = n == 1_000_000
             figures += [
-                Figure(f"m9.page.{n}", f"page of {PAGE} runs of a job, {n:,} in history", "ms", bound=1.0 if is_most else None),
-                Figure(f"m9.middle.{n}", f"the same from the middle, {n:,} in history", "ms", bound=1.0 if is_most else None),
-                Figure(f"m9.start.{n}", f"start to the first page, {n:,} in history", "s", bound=0.3 if is_most else None),
-                Figure(f"m9.settle.{n}", f"CPU after the start until nothing is left to do, {n:,} in history", "s", checked=False),
-                Figure(f"m9.memory.{n}", f"memory (PSS), {n:,} in history", "KiB"),
-                Figure(f"m9.index.{n}", f"the index on disk, {n:,} runs", "MB", bound=64 if is_most else None),
-                Figure(f"m9.build.{n}", f"start without an index until it is built of {n:,} records", "s", checked=False)]
+                Figure(f"m9.page.{n}", f"page of {PAGE} runs of a job, runs in history", "ms", size=n, bound=1.0 if is_most else None),
+                Figure(f"m9.middle.{n}", "the same from the middle, runs in history", "ms", size=n, bound=1.0 if is_most else None),
+                Figure(f"m9.start.{n}", "start to the first page, runs in history", "s", size=n, bound=0.3 if is_most else None),
+                Figure(f"m9.settle.{n}", "CPU of the start until nothing is left to do, runs in history", "s", size=n, checked=False),
+                Figure(f"m9.memory.{n}", "memory (PSS), runs in history", "KiB", size=n, checked=False),
+                Figure(f"m9.index.{n}", "the index on disk, runs in history", "MB", size=n, bound=64 if is_most else None),
+                Figure(f"m9.build.{n}", "start until a missing index is built, runs in history", "s", size=n, checked=False)]
         least, most = min(self.sizes.history), max(self.sizes.history)
         return [*figures, Figure("m9.growth", f"page with {most:,} runs in history / with {least:,}", "", bound=1.5)]
 
@@ -109,7 +109,7 @@ class History(Row):
         self.start(host)
         self.first_page(host)
         found[f"m9.start.{n}"] = time.monotonic() - begun
-        found[f"m9.settle.{n}"] = settle(host)
+        found[f"m9.settle.{n}"] = host.settle()
         found[f"m9.page.{n}"] = self.pages(host, "")
         middle = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(LAST_SECONDS + max(n // 2, PAGE * JOBS)))
         found[f"m9.middle.{n}"] = self.pages(host, f"&until={middle}")
@@ -144,7 +144,7 @@ class History(Row):
                 raise TimeoutError("the index was not built in ten minutes")
             time.sleep(0.01)
         built = time.monotonic() - begun
-        settle(host)
+        host.settle()
         host.stop([])
         return built
 
@@ -168,15 +168,3 @@ class History(Row):
                 raise RuntimeError(f"{OURS}: a page was answered {answers[0][2]}")
             late += [float(answer[1]) / 1e3 for answer in answers]
         return percentile(late, 0.5)
-
-
-def settle(host, timeout=600):
-    """Waits until a host has been idle for half a second; returns the CPU seconds it used until then."""
-    end, used = time.monotonic() + timeout, -1.0
-    while time.monotonic() < end:
-        now = processes.cpu_seconds(host.pids())
-        if now - used < 0.005:
-            return now
-        used = now
-        time.sleep(0.5)
-    raise TimeoutError(f"{host.name} was not idle after {timeout} s")
