@@ -62,7 +62,7 @@ class Sizes:
 
 SHORT = Sizes(runs=200, samples=60, restarts_seconds=1, block_mb=200, line_mb=40, idle=(200,), idle_seconds=2,
               folders=2000, drops=20, due=((100, 1, 3),), listed=1000,
-              history=(1000, 20_000), jobs=(10, 100, 1000), running=(10, 100), followers=(1, 10, 50),
+              history=(5000,), jobs=(10, 100, 1000), running=(10, 100), followers=(1, 10, 50),
               files=(100, 1000, 10_000), log_mb=(50, 200), quiet_seconds=0)
 
 

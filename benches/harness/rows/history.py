@@ -50,6 +50,8 @@ class History(Row):
                 Figure(f"m9.index.{n}", "the index on disk, runs in history", "MB", size=n, bound=64 if is_most else None),
                 Figure(f"m9.build.{n}", "start until a missing index is built, runs in history", "s", size=n, checked=False)]
         least, most = min(self.sizes.history), max(self.sizes.history)
+        if least == most:
+            return figures
         return [*figures, Figure("m9.growth", f"page with {most:,} runs in history / with {least:,}", "", bound=1.5)]
 
     def beside(self, who):
