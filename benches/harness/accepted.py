@@ -1,45 +1,41 @@
 """The ratios that were last accepted, and what has become worse since."""
 import json
 
-from harness.numbers import show_spread
+from harness.numbers import show_spread, spread
 from harness.place import ACCEPTED
-
-NOISE_LEAST = 0.10
-"""Differences below this share of the accepted median are never named: a few runs cannot tell them from chance."""
+from harness.verdict import BETTER, UNSURE, WORSE, judge
 
 
 def accept(results, about):
-    """Writes the ratios of a run as the accepted ones."""
-    ratios = {name: [round(value, 4) for value in found] for name, _, found in results.compared()}
+    """Writes the ratios of all quiet turns as the accepted ones."""
+    ratios = {name: sorted(round(value, 4) for value in turns) for name, _, turns in results.compared() if turns}
     ACCEPTED.write_text(json.dumps({"about": about, "ratios": ratios}, indent=1) + "\n")
     print(f"Accepted {len(ratios)} ratios in {ACCEPTED.name}.")
 
 
 def read():
-    """The accepted ratios: minimum, median, maximum by name."""
+    """The accepted ratios of each turn, by name."""
     return json.loads(ACCEPTED.read_text())["ratios"] if ACCEPTED.exists() else {}
 
 
-def worse_by(figure, now, then):
-    """By how much more than the noise a median became worse; 0 or less where it did not.
-
-    The noise is what both runs show themselves: the distance from their medians to the ends that lie towards each other.
-    """
-    if figure.more_is_better:
-        noise = (now[2] - now[1]) + (then[1] - then[0])
-        change = then[1] - now[1]
-    else:
-        noise = (now[1] - now[0]) + (then[2] - then[1])
-        change = now[1] - then[1]
-    return change - max(noise, NOISE_LEAST * then[1])
-
-
-def regressions(results):
-    """Names of the ratios that became worse, each with a sentence."""
-    then = read()
-    found = {}
+def verdicts(results):
+    """The verdict on each ratio that was accepted once, by its name, and a sentence on it."""
+    then, found = read(), {}
     for name, figure, now in results.compared():
-        if name in then and worse_by(figure, now, then[name]) > 0:
-            better = "more" if figure.more_is_better else "less"
-            found[name] = f"{name} ({figure.title}): {show_spread(now)}, accepted {show_spread(then[name])}; {better} is better"
+        if name in then:
+            found[name] = (judge(then[name], now, figure.more_is_better), _sentence(name, figure, then[name], now))
     return found
+
+
+def _sentence(name, figure, then, now):
+    quiet = show_spread(spread(now)) if now else "no quiet turn"
+    better = "more" if figure.more_is_better else "less"
+    return f"{name} ({figure.title}): {quiet} in {len(now)} turns, accepted {show_spread(spread(then))} in {len(then)}; {better} is better"
+
+
+def tell(found):
+    """Prints what a check found."""
+    for word, shown in ((WORSE, "WORSE"), (BETTER, "better"), (UNSURE, "not judged")):
+        for verdict, sentence in found.values():
+            if verdict == word:
+                print(f"{shown}: {sentence}")

@@ -11,7 +11,7 @@ NOISY_CORES = 0.25
 
 
 class Noise:
-    """Measures the cores that other programs used meanwhile."""
+    """Measures the cores that other programs used meanwhile, and other machines on the same hardware."""
 
     def __enter__(self):
         self.before, self.begun = processes.foreign_cpu_seconds(), time.monotonic()

@@ -95,6 +95,11 @@ def proportional_kib(pids):
     return sum(_sum_of_lines(f"/proc/{pid}/smaps_rollup", "Pss:") for pid in pids)
 
 
+def peak_kib(pids):
+    """The most memory that processes ever had, pages they share counted for each."""
+    return sum(_sum_of_lines(f"/proc/{pid}/status", "VmHWM:") for pid in pids)
+
+
 def _threads(pids):
     for pid in pids:
         try:
@@ -121,8 +126,15 @@ def switches(pids):
     return sum(_sum_of_lines(f"{thread}/status", "ctxt_switches:") for thread in _threads(pids))
 
 
+KERNEL = 2
+"""The parent of the kernel's threads, which work for whoever asks for something: for what is measured, mostly."""
+
+
 def foreign_cpu_seconds():
-    """Processor time of all processes that do not descend from this one."""
+    """Processor time of all programs that do not descend from this one, and what the hypervisor gave to others."""
     ours = set(descendants(os.getpid()))
     stats = (fields(pid) for pid in numbers() if pid not in ours)
-    return sum(sum(map(int, stat[11:15])) for stat in stats if stat) / TICK
+    used = sum(sum(map(int, stat[11:15])) for stat in stats if stat and int(stat[1]) != KERNEL)
+    with open("/proc/stat") as file:
+        stolen = int(file.readline().split()[8])
+    return (used + stolen) / TICK

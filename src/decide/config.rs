@@ -250,9 +250,18 @@ fn engine_settings(set: KuduLayer, file: KuduLayer) -> EngineSettings {
 /// Hosts of different roots share the system's folder for temporary files; a hash (FNV-1a) of the path of their data
 /// keeps them apart, and is the same at every start.
 fn temp_name(instance: &Instance, data: &Path) -> String {
+    format!("webjobd-{instance}-{:016x}", hash(data))
+}
+
+/// Names what a host has for itself on its machine, after its temporary folder: that is its own alone, while many may be
+/// called `temp`.
+pub fn place_name(temp: &Path) -> String {
+    format!("{}-{:016x}", temp.file_name().unwrap_or_default().to_string_lossy(), hash(temp))
+}
+
+fn hash(path: &Path) -> u64 {
     let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    let hash = data.as_os_str().as_encoded_bytes().iter().fold(0xcbf2_9ce4_8422_2325, step);
-    format!("webjobd-{instance}-{hash:016x}")
+    path.as_os_str().as_encoded_bytes().iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
 fn open_to_everybody(config: &Config) -> Option<Problem> {

@@ -14,7 +14,7 @@ use tokio::{
 use tracing::{debug, info, warn};
 
 use crate::{
-    decide::zone::Zone,
+    decide::{config::place_name, zone::Zone},
     host::{
         app_log::AppLog,
         app_settings::{self, AppSettings},
@@ -276,9 +276,7 @@ fn handle(commands: mpsc::Sender<crate::host::handle::Command>, machine: &Machin
 
 /// Opens the place for cgroups where one can be had.
 fn cgroups(config: &Config) -> Option<Cgroups> {
-    // The temporary folder belongs to this host alone, and so does its name.
-    let name = config.temp.file_name().unwrap_or_default().to_string_lossy();
-    match Cgroups::open(&name) {
+    match Cgroups::open(&place_name(&config.temp)) {
         Ok(cgroups) => Some(cgroups),
         Err(error) => {
             debug!(%error, "no cgroup is to be had; processes are found by their group, parents and marks");

@@ -15,6 +15,7 @@
 //! reader never needs the writer, and nothing here knows what a job is. From tokio only `sync::watch` is used, to tell
 //! followers that a log has grown.
 
+mod ahead;
 mod current;
 mod follow;
 mod pack;

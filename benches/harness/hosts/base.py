@@ -40,8 +40,8 @@ class Host:
     slow = 1
     """How many times fewer runs than webjobd to ask for, so that a measurement ends within seconds."""
 
-    def __init__(self, scratch):
-        self.root = scratch.folder(self.name)
+    def __init__(self, scratch, on_disk=False):
+        self.root = scratch.folder(self.name, on_disk)
         self.process = None
         self.environment = dict(os.environ)
 
@@ -77,6 +77,17 @@ class Host:
             if time.monotonic() > end or self.process.poll() not in (None, 0):
                 raise TimeoutError(f"{self.name} did not become ready: {self.complaint()}")
             time.sleep(0.001)
+
+    def settle(self, timeout=600):
+        """Waits until the host has been idle for half a second; returns the CPU seconds it had used until then."""
+        end, used = time.monotonic() + timeout, -1.0
+        while time.monotonic() < end:
+            now = processes.cpu_seconds(self.pids())
+            if now - used < 0.005:
+                return now
+            used = now
+            time.sleep(0.5)
+        raise TimeoutError(f"{self.name} was not idle after {timeout} s")
 
     def complaint(self):
         """The end of what the host printed."""

@@ -1,4 +1,5 @@
-"""Other supervisors: what `--peers` installs below target/bench/peers and measures. What cannot be had is said and left out."""
+"""Other supervisors: what `--peers` installs and measures. What cannot be had is said and left out."""
+import os
 import shutil
 import subprocess
 import sys
@@ -8,35 +9,50 @@ from harness.hosts.s6 import Runit, S6
 from harness.hosts.supervisord import Supervisord
 from harness.place import PEERS
 
-DEBIAN = {"runit": ["runit"]}
+
+def _call(*words, folder=None, as_root=False):
+    """Runs a command; what it says is shown only when it fails."""
+    if as_root and os.geteuid() != 0:
+        words = ("sudo", "-n", *words)
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    done = subprocess.run(words, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"`{' '.join(map(str, words))}` failed: {(done.stderr or done.stdout).strip()[-200:]}")
 
 
-def _debian(peer):
-    """Unpacks packages without installing them."""
+def _debian_installed(package):
+    """Installs a package, for programs that start each other by absolute path."""
+    _call("apt-get", "update", "-q", as_root=True)
+    _call("apt-get", "install", "-q", "-y", "--no-install-recommends", package, as_root=True)
+
+
+def _debian_unpacked(package):
+    """Unpacks a package that would become a service of the system if it were installed."""
     packages = PEERS / "deb"
     packages.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["apt-get", "download", *DEBIAN[peer]], cwd=packages, check=True, capture_output=True)
-    for package in packages.glob("*.deb"):
-        subprocess.run(["dpkg", "-x", package, PEERS / "root"], check=True)
+    try:
+        _call("apt-get", "download", package, folder=packages)
+    except RuntimeError:
+        _call("apt-get", "update", "-q", as_root=True)
+        _call("apt-get", "download", package, folder=packages)
+    for file in packages.glob(f"{package}_*.deb"):
+        _call("dpkg", "-x", file, PEERS / "root")
 
 
-def _installed():
-    raise FileNotFoundError("install it: its programs start each other by absolute path, so it does not run unpacked")
+def _pypi(package):
+    _call(sys.executable, "-m", "venv", PEERS / "venv")
+    _call(PEERS / "venv" / "bin" / "pip", "install", "-q", "--disable-pip-version-check", package)
 
 
-def _pypi():
-    subprocess.run([sys.executable, "-m", "venv", PEERS / "venv"], check=True, capture_output=True)
-    subprocess.run([PEERS / "venv" / "bin" / "pip", "install", "-q", "supervisor"], check=True, capture_output=True)
-
-
-def _npm():
+def _npm(package):
     if not shutil.which("npm"):
         raise FileNotFoundError("there is no npm")
     (PEERS / "node").mkdir(parents=True, exist_ok=True)
-    subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", "pm2"], cwd=PEERS / "node", check=True, capture_output=True)
+    _call("npm", "install", "--silent", "--no-audit", "--no-fund", package, folder=PEERS / "node")
 
 
-HOW = {S6: _installed, Runit: lambda: _debian("runit"), Supervisord: _pypi, Pm2: _npm}
+HOW = {S6: lambda: _debian_installed("s6"), Runit: lambda: _debian_unpacked("runit"), Supervisord: lambda: _pypi("supervisor"),
+       Pm2: lambda: _npm("pm2")}
 
 
 def install():
@@ -45,10 +61,11 @@ def install():
     for host, get in HOW.items():
         try:
             if not host.program.exists():
+                print(f"Getting {host.name}.", flush=True)
                 get()
             if not host.program.exists():
                 raise FileNotFoundError(f"no {host.program.name} after installation")
             found[host.name] = host
-        except (OSError, subprocess.SubprocessError) as error:
-            print(f"{host.name} is left out: {error}")
+        except (OSError, RuntimeError) as error:
+            print(f"{host.name} is left out: {error}", flush=True)
     return found

@@ -1,5 +1,6 @@
 """s6 and runit: a tree of small supervisors, told what to do through FIFOs."""
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -16,7 +17,7 @@ class S6(Host):
 
     name = "s6"
     program = Path("/usr/bin/s6-svscan")
-    can = frozenset(["triggered", "continuous", "log", "drop", "status"])
+    can = frozenset(["triggered", "continuous", "log", "drop", "status", "many"])
     slow = 5
     logger = "s6-log n20 s268435455 T"
     pid_field = slice(24, 32)
@@ -28,6 +29,12 @@ class S6(Host):
         os.makedirs(self.scan)
         self.names = []
         self.environment["PATH"] = f"{ROOT / 'bin'}:{ROOT / 'sbin'}:{self.environment['PATH']}"
+
+    @classmethod
+    def version(cls):
+        """What the package that holds the program says of itself."""
+        words = ["dpkg-query", "-W", "-f", "${Version}", cls.name]
+        return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
 
     def add(self, job, folder=None):
         """Writes a service folder, with a logger where output is kept."""
@@ -89,8 +96,12 @@ class S6(Host):
         made = self.add(job, f"{self.root}/staging/{job.name}")
         begun = now()
         os.rename(made, f"{self.scan}/{job.name}")
-        self.tell(f"{self.scan}/.s6-svscan/control", b"a")
+        self.look_again()
         return begun
+
+    def look_again(self):
+        """Asks for a look at the folders."""
+        self.tell(f"{self.scan}/.s6-svscan/control", b"a")
 
     def ask_to_stop(self):
         self.tell(f"{self.scan}/.s6-svscan/control", b"t")
@@ -114,7 +125,7 @@ class Runit(S6):
 
     name = "runit"
     program = ROOT / "bin" / "runsvdir"
-    can = frozenset(["triggered", "continuous", "log"])
+    can = frozenset(["triggered", "continuous", "log", "drop"])
     gap = 1.25
     slow = 100
     logger = "svlogd -tt"
@@ -122,6 +133,14 @@ class Runit(S6):
 
     def command(self):
         return [str(self.program), self.scan]
+
+    @classmethod
+    def version(cls):
+        """Part of the name of the file that was unpacked."""
+        return next(((PEERS / "deb").glob("runit_*.deb")), PEERS / "_").name.split("_")[1]
+
+    def look_again(self):
+        """It looks by itself."""
 
     def ask_to_stop(self):
         """HUP has it pass TERM on to every supervisor."""

@@ -1,5 +1,6 @@
 """webjobd, and the limit that speaks as much of its language as is measured."""
 import base64
+import functools
 import http.client
 import json
 import os
@@ -26,8 +27,8 @@ class Limit(Host):
     can = frozenset(["triggered", "continuous", "log", "drop", "schedule", "status", "many", "waits"])
     status_path = "/api/webjobs"
 
-    def __init__(self, scratch):
-        super().__init__(scratch)
+    def __init__(self, scratch, on_disk=False):
+        super().__init__(scratch, on_disk)
         self.port = free_port()
         for kind in ("continuous", "triggered"):
             os.makedirs(f"{self.root}/jobs/{kind}")
@@ -72,13 +73,13 @@ class Limit(Host):
         return float(self.client("triggers", count, at_once, "w", "wait" if waits else "poll")[0][2])
 
     def requested_at(self, job, count, gap):
-        """Requests runs, `gap` seconds apart; returns the ns at which each was sent."""
+        """Requests runs, `gap` seconds apart; returns the ns at which each was sent that was taken, and how many were not."""
         answers = self.client("requests", "POST", f"/api/triggeredwebjobs/{job}/run", count, int(gap * 1e6))
         taken = [int(answer[0]) for answer in answers if answer[2] == "202"]
         # A request that comes while the run before it still ends is refused (409) and starts nothing.
         if len(taken) < 0.9 * count - 1:
             raise RuntimeError(f"{self.name}: {count - len(taken)} of {count} requests were refused")
-        return taken
+        return taken, count - len(taken)
 
     def status_ms(self, count):
         """How long the list of all jobs takes, `count` times."""
@@ -96,13 +97,12 @@ class Webjobd(Limit):
     """The program itself, over its real API, with records, logs and history on."""
 
     name = "webjobd"
-    binary = None
+    can = Limit.can | {"history", "scale", "search"}
 
     def command(self):
-        """How the host is started; working copies belong on the same file system as the rest."""
-        Webjobd.binary = Webjobd.binary or build.webjobd()
-        place = ["--root", self.root, "--temp", f"{self.root}/temp"]
-        return [self.binary, "serve", *place, "--listen", f"127.0.0.1:{self.port}"]
+        """How the host is started; working copies belong on the same file system as the rest, in a folder with a name of its own."""
+        place = ["--root", self.root, "--temp", f"{self.root}/temp-{'-'.join(self.root.split('/')[-2:])}"]
+        return [binary(), "serve", *place, "--listen", f"127.0.0.1:{self.port}"]
 
     def start(self):
         """Restarts crashed jobs at once, as the limit does."""
@@ -134,9 +134,15 @@ class Webjobd(Limit):
         return f"{self.root}/data/jobs/continuous/{job}/job_log*.txt"
 
 
+@functools.cache
+def binary():
+    """The path of the program, built now unless it was given."""
+    found = build.webjobd()
+    if not shutil.which(found):
+        raise FileNotFoundError(f"no program at `{found}`")
+    return found
+
+
 def version():
     """What `webjobd --version` says."""
-    Webjobd.binary = Webjobd.binary or build.webjobd()
-    if not shutil.which(Webjobd.binary):
-        raise FileNotFoundError(f"no program at `{Webjobd.binary}`")
-    return subprocess.run([Webjobd.binary, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run([binary(), "--version"], capture_output=True, text=True, check=True).stdout.strip()

@@ -19,8 +19,15 @@ class Figure:
     """Bound of webjobd's ratio to others, by their name."""
     bound: float = None
     """Bound of webjobd's own value, where a ratio would say nothing."""
+    size: int = None
+    """Where figures differ in nothing but how much there is: that. Their key ends in it, and their growth is told."""
     checked: bool = True
     """Whether `--check` compares it; tails of short runs are left out."""
+
+    @property
+    def family(self):
+        """The key of all figures that differ in their size only."""
+        return self.key.rpartition(".")[0]
 
     @property
     def row(self):
@@ -44,11 +51,19 @@ class Sizes:
     due: tuple = ((1, 1, 12), (100, 2, 5), (1000, 5, 4))
     """Jobs on one second, seconds between due times, due times."""
     listed: int = 1000
+    history: tuple = (1000, 100_000, 1_000_000)
+    jobs: tuple = (10, 100, 1000, 10_000)
+    running: tuple = (10, 100, 1000)
+    followers: tuple = (1, 10, 50, 200)
+    files: tuple = (100, 1000, 10_000, 100_000)
+    log_mb: tuple = (100, 1000)
     quiet_seconds: float = 10
 
 
 SHORT = Sizes(runs=200, samples=60, restarts_seconds=1, block_mb=200, line_mb=40, idle=(200,), idle_seconds=2,
-              folders=2000, drops=20, due=((100, 1, 3),), listed=1000, quiet_seconds=0)
+              folders=2000, drops=20, due=((100, 1, 3),), listed=1000,
+              history=(5000,), jobs=(10, 100, 1000), running=(10, 100), followers=(1, 10, 50),
+              files=(100, 1000, 10_000), log_mb=(50, 200), quiet_seconds=0)
 
 
 class Row:
@@ -56,15 +71,22 @@ class Row:
 
     needs = frozenset()
     """What a host must be able to do."""
-    has_floor = True
+    floors = (FLOOR,)
+    """What is measured without a host."""
 
     def __init__(self, scratch, sizes):
         self.scratch, self.sizes = scratch, sizes
+        self.remarks = []
+        """What a reader has to know of the measurement that was made last."""
         self.figures = self.name_figures()
 
     def measure(self, who, hosts):
         """Measures one contestant once; returns values by the key of their figure."""
-        return self.floor() if who == FLOOR else self.host(hosts[who](self.scratch))
+        return self.beside(who) if who in self.floors else self.host(hosts[who](self.scratch))
+
+    def beside(self, who):
+        """Measures one of the `floors`; there is but one unless a row says otherwise."""
+        return self.floor()
 
 
 def tail(key, late_us):

@@ -79,7 +79,7 @@ class ManyFolders(Row):
     """M6, second part: triggered jobs that nobody asks for; until the host is ready."""
 
     needs = frozenset(["many"])
-    has_floor = False
+    floors = ()
 
     def name_figures(self):
         n = self.sizes.folders

@@ -15,7 +15,7 @@ class Due(Row):
     """M8: the second begins; first instruction of the last job that is due on it."""
 
     needs = frozenset(["schedule"])
-    has_floor = False
+    floors = ()
 
     def name_figures(self):
         goals = {1: 1.1, 1000: 0.7}
@@ -55,7 +55,7 @@ class Status(Row):
     """M9: the list of all jobs with their status."""
 
     needs = frozenset(["status"])
-    has_floor = False
+    floors = ()
 
     def name_figures(self):
         n = self.sizes.listed

@@ -77,12 +77,15 @@ class Latency(Row):
         with host:
             host.set_up([Job("w0", "triggered", stamps.script("w0"))])
             self.latencies(host, stamps, 5)
+            self.remarks.clear()
             return tail("m2", self.latencies(host, stamps, max(6, self.sizes.samples // host.slow)))
 
     def latencies(self, host, stamps, count):
         stamps.clear()
         if hasattr(host, "requested_at"):
-            sent = host.requested_at("w0", count, 0.015)
+            sent, refused = host.requested_at("w0", count, 0.015)
+            if refused:
+                self.remarks.append(f"{refused} of {count} requests came before the run before them had ended, and were refused")
             time.sleep(0.1)
             begun = [stamp.ns for stamp in stamps.starts()]
         else:

@@ -182,3 +182,11 @@ fn kudus_own_answers_are_given_when_asked_for() {
     assert!(config("", &[("WEBJOBD_KUDU_STRICT", "1")]).kudu_strict);
     assert!(!config("kudu_strict = true", &[("WEBJOBD_KUDU_STRICT", "false")]).kudu_strict);
 }
+
+#[test]
+fn hosts_whose_temporary_folders_are_called_the_same_have_places_of_their_own() {
+    let (one, other) = (place_name("/a/temp".as_ref()), place_name("/b/temp".as_ref()));
+    assert_ne!(one, other);
+    assert!(one.starts_with("temp-"), "{one}");
+    assert_eq!(one, place_name("/a/temp".as_ref()));
+}

@@ -14,6 +14,7 @@ use std::{
 use memchr::{memchr_iter, memrchr};
 
 use super::{
+    ahead::Ahead,
     parts::{self, LogName, Part},
     segment::Segment,
 };
@@ -96,6 +97,25 @@ pub struct LogView {
     current_start: u64,
     /// The part that was read last.
     opened: Option<Segment>,
+    /// The part that is read next, and where it lies.
+    ahead: Option<Ahead>,
+    course: Course,
+}
+
+/// In which order parts will be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Course {
+    /// Nobody knows: only what is asked for is read.
+    #[default]
+    Unknown,
+    /// All, the newest first; no part was read yet.
+    Newest,
+    /// All, the oldest first; no part was read yet.
+    Oldest,
+    /// The same, and one was read.
+    Older,
+    /// The same, and one was read.
+    Newer,
 }
 
 impl LogView {
@@ -117,7 +137,8 @@ impl LogView {
             if parts::current_start(&listed) == current_start {
                 listed.retain(|part| !part.is_empty());
                 let (dir, name) = (dir.to_owned(), name.clone());
-                return Ok(Self { dir, name, parts: listed, current, current_start, opened: None });
+                let (parts, opened, ahead) = (listed, None, None);
+                return Ok(Self { dir, name, parts, current, current_start, opened, ahead, course: Course::Unknown });
             }
         }
         Err(io::Error::new(ErrorKind::ResourceBusy, "the log is rolled faster than it can be opened"))
@@ -218,7 +239,9 @@ impl LogView {
                         // Packed or pruned since the listing.
                         Err(error) if error.kind() == ErrorKind::NotFound && tries < TRIES => {
                             tries += 1;
+                            let course = self.course;
                             *self = Self::open(&self.dir, &self.name)?;
+                            self.course = course;
                         }
                         Err(error) => return Err(error),
                     }
@@ -247,16 +270,53 @@ impl LogView {
         read
     }
 
+    /// Says in which order parts will be read, so that the next one can be unpacked beside another.
+    pub(super) fn set_course(&mut self, course: Course) {
+        self.course = course;
+    }
+
+    /// Says whether whoever goes back in the file that holds an offset pays for all before it.
+    pub(super) fn goes_forward_only(&mut self, at: u64) -> bool {
+        self.segment(at).is_ok_and(|segment| segment.goes_forward_only())
+    }
+
     /// Opens the file that holds an offset.
     fn segment(&mut self, at: u64) -> io::Result<&mut Segment> {
-        if let Some(part) = self.parts.iter().find(|part| part.end > at) {
-            let segment = match self.opened.take() {
-                Some(opened) if opened.range == (part.start..part.end) => opened,
-                Some(_) | None => Segment::part(&self.dir, &self.name, part)?,
-            };
-            return Ok(self.opened.insert(segment));
+        let Some(nth) = self.parts.iter().position(|part| part.end > at) else {
+            return self.current.as_mut().ok_or_else(|| ErrorKind::NotFound.into());
+        };
+        let range = self.parts[nth].start..self.parts[nth].end;
+        if let Some(opened) = self.opened.take_if(|opened| opened.range == range) {
+            return Ok(self.opened.insert(opened));
         }
-        self.current.as_mut().ok_or_else(|| ErrorKind::NotFound.into())
+        // Let go of before another one comes.
+        self.opened = None;
+        let awaited = self.ahead.take().filter(|ahead| ahead.range == range).and_then(Ahead::wait);
+        let segment = match awaited {
+            Some(segment) => segment,
+            None => {
+                self.ahead = self.next_of(nth).and_then(|part| Ahead::begin(&self.dir, &self.name, part));
+                Segment::part(&self.dir, &self.name, &self.parts[nth])?
+            }
+        };
+        Ok(self.opened.insert(segment))
+    }
+
+    /// Returns the part that will be read after another one. After the first nobody knows whether more is wanted.
+    fn next_of(&mut self, nth: usize) -> Option<Part> {
+        match self.course {
+            Course::Unknown => None,
+            Course::Newest => {
+                self.course = Course::Older;
+                None
+            }
+            Course::Oldest => {
+                self.course = Course::Newer;
+                None
+            }
+            Course::Older => self.parts.get(nth.checked_sub(1)?).copied(),
+            Course::Newer => self.parts.get(nth + 1).copied(),
+        }
     }
 }
 

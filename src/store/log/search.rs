@@ -2,6 +2,9 @@
 //!
 //! Whole blocks of raw bytes are searched at once; only lines that match are taken apart. What is held is one block, the
 //! places found in it, and a bounded answer. It waits for the disk: ask on a thread that may.
+//!
+//! A packed part that is too large for memory is read forwards even when the newest lines are wanted first: once, with the
+//! last findings held that are to be told, as many as may be; only for those before them it is read again.
 
 use std::{
     collections::VecDeque,
@@ -13,7 +16,7 @@ use grep_regex::{RegexMatcher, RegexMatcherBuilder};
 use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder, Sink, SinkMatch};
 use memchr::{memchr, memrchr};
 
-use super::read::{Chunk, Line, LogView};
+use super::read::{Chunk, Course, Line, LogView};
 
 /// Bytes that are searched at once.
 const BLOCK_BYTES: usize = 1024 * 1024;
@@ -23,6 +26,9 @@ const LOOK_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
 /// Bytes of lines of one answer, about.
 const ANSWER_BYTES: usize = 256 * 1024;
+
+/// Bytes of findings that are held while a large part is read forwards, about.
+const HELD_BYTES_MAX: usize = if cfg!(test) { 64 << 10 } else { 16 << 20 };
 
 /// Largest pattern, in bytes of what it is compiled to.
 const PATTERN_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -87,6 +93,25 @@ pub struct Findings {
     pub bytes: u64,
 }
 
+impl Found {
+    fn bytes(&self) -> usize {
+        let lines = self.before.iter().chain([&self.line]).chain(&self.after);
+        lines.map(|line| size_of::<Line>() + line.text.len()).sum()
+    }
+}
+
+/// A forward pass through a part that is searched from its end.
+#[derive(Debug)]
+struct Pass {
+    /// What of the part is searched; its beginning moves on.
+    left: Range<u64>,
+    /// The newest findings so far, the oldest first.
+    held: VecDeque<Found>,
+    held_bytes: usize,
+    /// Findings before this offset were let go.
+    complete_from: u64,
+}
+
 /// A search on its way.
 #[derive(Debug)]
 pub struct Search {
@@ -101,12 +126,17 @@ pub struct Search {
     /// The block that was searched last, and the places found in it that were not told yet.
     block: Chunk,
     places: VecDeque<Range<usize>>,
+    pass: Option<Pass>,
 }
 
 impl Search {
     /// Begins a search in a range of a log.
-    pub fn new(view: LogView, pattern: Pattern, within: Range<u64>, order: Order, context: usize) -> Self {
+    pub fn new(mut view: LogView, pattern: Pattern, within: Range<u64>, order: Order, context: usize) -> Self {
         let within = within.start.max(view.start())..within.end.min(view.end());
+        view.set_course(match order {
+            Order::Newest => Course::Newest,
+            Order::Oldest => Course::Oldest,
+        });
         let searcher = SearcherBuilder::new().line_number(false).binary_detection(BinaryDetection::none()).build();
         Self {
             view,
@@ -118,6 +148,7 @@ impl Search {
             within,
             block: Chunk { start: 0, bytes: Vec::new() },
             places: VecDeque::new(),
+            pass: None,
         }
     }
 
@@ -131,6 +162,12 @@ impl Search {
             if findings.bytes >= LOOK_BYTES_MAX {
                 return Ok(Some(findings));
             }
+            if self.begin_pass() {
+                if self.advance_pass(&mut findings)? {
+                    return Ok(Some(findings));
+                }
+                continue;
+            }
             let block = match self.order {
                 Order::Oldest => self.block_after()?,
                 Order::Newest => self.block_before()?,
@@ -139,9 +176,7 @@ impl Search {
                 return Ok((findings.bytes > 0).then_some(findings));
             };
             findings.bytes += block.bytes.len() as u64;
-            let mut sink = Places(Vec::new());
-            self.searcher.search_slice(&self.pattern.0, &block.bytes, &mut sink)?;
-            (self.block, self.places) = (block, sink.0.into());
+            self.search(block)?;
         }
         let mut n_bytes = 0;
         while n_bytes < ANSWER_BYTES {
@@ -151,20 +186,78 @@ impl Search {
             };
             let Some(place) = place else { break };
             let found = self.found(place)?;
-            let lines = found.before.iter().chain([&found.line]).chain(&found.after);
-            n_bytes += lines.map(|line| line.text.len()).sum::<usize>();
+            n_bytes += found.bytes();
             findings.found.push(found);
         }
         Ok(Some(findings))
     }
 
+    fn search(&mut self, block: Chunk) -> io::Result<()> {
+        let mut sink = Places(Vec::new());
+        self.searcher.search_slice(&self.pattern.0, &block.bytes, &mut sink)?;
+        (self.block, self.places) = (block, sink.0.into());
+        Ok(())
+    }
+
+    /// Begins a forward pass where one is needed next; tells whether one is on its way.
+    fn begin_pass(&mut self) -> bool {
+        if self.pass.is_some() || self.order == Order::Oldest {
+            return self.pass.is_some();
+        }
+        let Range { start: low, end: high } = self.left;
+        let file = self.view.ranges().rev().find(|range| range.start < high);
+        let Some(file) = file.filter(|file| low < high && low < file.end) else { return false };
+        let left = file.start.max(low)..file.end.min(high);
+        if !self.view.goes_forward_only(left.start) {
+            return false;
+        }
+        let complete_from = left.start;
+        self.pass = Some(Pass { left, held: VecDeque::new(), held_bytes: 0, complete_from });
+        true
+    }
+
+    /// Goes one block further, or tells of what was held; tells whether there is an answer.
+    fn advance_pass(&mut self, findings: &mut Findings) -> io::Result<bool> {
+        let Some(mut pass) = self.pass.take() else { return Ok(false) };
+        if let Some(block) = self.block_of(&mut pass.left)? {
+            findings.bytes += block.bytes.len() as u64;
+            self.search(block)?;
+            for place in std::mem::take(&mut self.places) {
+                let found = self.found(place)?;
+                pass.hold(found);
+            }
+            self.pass = Some(pass);
+            return Ok(false);
+        }
+        let mut n_bytes = 0;
+        while n_bytes < ANSWER_BYTES {
+            let Some(found) = pass.held.pop_back() else { break };
+            n_bytes += found.bytes();
+            findings.found.push(found);
+        }
+        if pass.held.is_empty() {
+            self.left.end = pass.complete_from;
+        } else {
+            self.pass = Some(pass);
+        }
+        Ok(n_bytes > 0)
+    }
+
     fn block_after(&mut self) -> io::Result<Option<Chunk>> {
-        if self.left.is_empty() {
+        let mut left = self.left.clone();
+        let block = self.block_of(&mut left);
+        self.left = left;
+        block
+    }
+
+    /// Reads the first block of a range, and takes it off.
+    fn block_of(&mut self, left: &mut Range<u64>) -> io::Result<Option<Chunk>> {
+        if left.is_empty() {
             return Ok(None);
         }
-        let mut block = self.view.range(self.left.start, BLOCK_BYTES)?;
-        block.bytes.truncate(usize::try_from(self.left.end.saturating_sub(block.start)).unwrap_or(usize::MAX));
-        self.left.start = if block.bytes.is_empty() { self.left.end } else { block.end() };
+        let mut block = self.view.range(left.start, BLOCK_BYTES)?;
+        block.bytes.truncate(usize::try_from(left.end.saturating_sub(block.start)).unwrap_or(usize::MAX));
+        left.start = if block.bytes.is_empty() { left.end } else { block.end() };
         Ok(Some(block).filter(|block| !block.bytes.is_empty()))
     }
 
@@ -211,6 +304,20 @@ impl Search {
             after.extend(self.view.lines(wider, self.context - after.len(), |_| true)?.lines);
         }
         Ok(Found { line, before, after })
+    }
+}
+
+impl Pass {
+    /// Keeps a finding, and lets go of the oldest when there are too many.
+    fn hold(&mut self, found: Found) {
+        self.held_bytes += found.bytes();
+        self.held.push_back(found);
+        while self.held_bytes > HELD_BYTES_MAX && self.held.len() > 1 {
+            if let Some(gone) = self.held.pop_front() {
+                self.held_bytes -= gone.bytes();
+                self.complete_from = gone.line.end;
+            }
+        }
     }
 }
 

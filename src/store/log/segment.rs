@@ -1,7 +1,8 @@
 //! One file of a log, open for reading at any offset.
 //!
-//! A packed part is unpacked into memory once, since questions about a part come in numbers and parts are small; a part
-//! over [`UNPACKED_BYTES_MAX`] is unpacked anew from its beginning whenever a reader goes back in it.
+//! A packed part is unpacked into memory once, since questions about a part come in numbers and parts are small. Of a part
+//! over [`UNPACKED_BYTES_MAX`] what was read last is kept; it is unpacked anew from its beginning whenever a reader goes
+//! back further.
 
 use std::{
     fs::File,
@@ -14,8 +15,11 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::parts::{LogName, Part};
 
-/// Largest part that is unpacked into memory.
-const UNPACKED_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Largest part that is unpacked into memory. Tests have no patience for parts that are larger than that.
+pub const UNPACKED_BYTES_MAX: u64 = if cfg!(test) { 1 << 20 } else { 64 << 20 };
+
+/// Bytes of a larger part that are kept behind a reader.
+const BEHIND_BYTES_MAX: usize = if cfg!(test) { 256 << 10 } else { 4 << 20 };
 
 /// Bytes of a log that lie in one file.
 #[derive(Debug)]
@@ -29,7 +33,18 @@ pub struct Segment {
 enum Content {
     Plain(File),
     Unpacked(Vec<u8>),
-    Large { path: PathBuf, decoder: Box<MultiGzDecoder<BufReader<File>>>, at: u64 },
+    Large(Large),
+}
+
+/// A part that is unpacked as it is read.
+#[derive(Debug)]
+struct Large {
+    path: PathBuf,
+    decoder: Box<MultiGzDecoder<BufReader<File>>>,
+    /// Bytes that were unpacked.
+    at: u64,
+    /// The last of them.
+    behind: Vec<u8>,
 }
 
 impl Segment {
@@ -50,7 +65,7 @@ impl Segment {
         let path = dir.join(name.packed(part.start, part.end));
         let mut decoder = decoder(&path)?;
         let content = if range.end - range.start > UNPACKED_BYTES_MAX {
-            Content::Large { path, decoder, at: 0 }
+            Content::Large(Large { path, decoder, at: 0, behind: Vec::new() })
         } else {
             let mut bytes = Vec::new();
             (&mut decoder).take(UNPACKED_BYTES_MAX).read_to_end(&mut bytes)?;
@@ -63,7 +78,15 @@ impl Segment {
     pub fn file(&self) -> Option<&File> {
         match &self.content {
             Content::Plain(file) => Some(file),
-            Content::Unpacked(_) | Content::Large { .. } => None,
+            Content::Unpacked(_) | Content::Large(_) => None,
+        }
+    }
+
+    /// Says whether going back in it costs as much as reading it from its beginning.
+    pub fn goes_forward_only(&self) -> bool {
+        match &self.content {
+            Content::Large(_) => true,
+            Content::Plain(_) | Content::Unpacked(_) => false,
         }
     }
 
@@ -82,16 +105,41 @@ impl Segment {
                 let at = usize::try_from(inside).unwrap_or(usize::MAX).min(bytes.len());
                 (&bytes[at..]).read(buffer)
             }
-            Content::Large { path, decoder: open, at } => {
-                if *at > inside {
-                    (*open, *at) = (decoder(path)?, 0);
-                }
-                *at += io::copy(&mut open.take(inside - *at), &mut io::sink())?;
-                let n = open.read(buffer)?;
-                *at += n as u64;
-                Ok(n)
+            Content::Large(large) => large.read_at(inside, buffer),
+        }
+    }
+}
+
+impl Large {
+    fn read_at(&mut self, inside: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let kept_from = self.at - self.behind.len() as u64;
+        if inside < kept_from {
+            (self.decoder, self.at) = (decoder(&self.path)?, 0);
+            self.behind.clear();
+        }
+        if inside < self.at {
+            let from = usize::try_from(inside - kept_from).unwrap_or(usize::MAX);
+            return self.behind.get(from..).unwrap_or_default().read(buffer);
+        }
+        let mut skipped = [0; 64 * 1024];
+        while self.at < inside {
+            let room = usize::try_from(inside - self.at).unwrap_or(usize::MAX).min(skipped.len());
+            if self.unpack(&mut skipped[..room])? == 0 {
+                return Ok(0);
             }
         }
+        self.unpack(buffer)
+    }
+
+    fn unpack(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.decoder.read(buffer)?;
+        self.at += n as u64;
+        // Twice as much now and then, so that not every read moves all of it.
+        if self.behind.len() > 2 * BEHIND_BYTES_MAX {
+            self.behind.drain(..self.behind.len() - BEHIND_BYTES_MAX);
+        }
+        self.behind.extend_from_slice(&buffer[..n]);
+        Ok(n)
     }
 }
 

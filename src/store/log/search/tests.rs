@@ -15,18 +15,21 @@ fn log(folder: &Path, lines: &[String]) -> Vec<String> {
         let bytes = part.concat().into_bytes();
         let end = at + bytes.len() as u64;
         match nth {
-            0 => {
-                let file = fs::File::create(folder.join(name.packed(at, end))).expect("a file");
-                let mut packed = GzEncoder::new(file, Compression::fast());
-                packed.write_all(&bytes).expect("it is written");
-                packed.finish().expect("it is written");
-            }
+            0 => pack(folder, at, &bytes),
             1 => fs::write(folder.join(name.part(at, end)), &bytes).expect("it is written"),
             _ => fs::write(folder.join(name.current()), &bytes).expect("it is written"),
         }
         at = end;
     }
     lines.to_vec()
+}
+
+fn pack(folder: &Path, start: u64, bytes: &[u8]) {
+    let name = LogName::new("job_log.txt").packed(start, start + bytes.len() as u64);
+    let file = fs::File::create(folder.join(name)).expect("a file");
+    let mut packed = GzEncoder::new(file, Compression::fast());
+    packed.write_all(bytes).expect("it is written");
+    packed.finish().expect("it is written");
 }
 
 fn search(folder: &Path, pattern: &str, syntax: Syntax, order: Order, context: usize) -> Vec<Found> {
@@ -78,6 +81,45 @@ fn every_line_that_matches_is_found_once_in_either_order_with_its_surroundings()
     }
     assert_eq!(search(folder.path(), "nowhere", Syntax::default(), Order::Newest, 0), []);
     assert_eq!(search(folder.path(), "line", Syntax::default(), Order::Newest, 0).len(), lines.len());
+}
+
+#[test]
+fn packed_parts_that_are_unpacked_ahead_are_found_in_either_order() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut at, mut expected) = (0, Vec::new());
+    for part in 0..7 {
+        let lines: Vec<String> = (0..3000).map(|n| format!("part {part} line {n}\n")).collect();
+        expected.extend(lines.iter().filter(|line| line.contains("99")).map(|line| line.trim_end().to_owned()));
+        pack(folder.path(), at, lines.concat().as_bytes());
+        at += lines.concat().len() as u64;
+    }
+    let texts =
+        |order| search(folder.path(), "99", Syntax::default(), order, 1).iter().map(|one| text(&one.line)).collect();
+    let (oldest, mut newest): (Vec<String>, Vec<String>) = (texts(Order::Oldest), texts(Order::Newest));
+    newest.reverse();
+    assert_eq!((&oldest, &newest), (&expected, &expected));
+}
+
+#[test]
+fn a_packed_part_that_is_too_large_for_memory_is_read_once_and_its_newest_lines_are_told_first() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lines: Vec<String> = (0..40_000).map(|n| format!("{n:06} {}\n", "x".repeat(40))).collect();
+    let bytes = lines.concat();
+    assert!(bytes.len() as u64 > crate::store::log::segment::UNPACKED_BYTES_MAX);
+    pack(folder.path(), 0, bytes.as_bytes());
+
+    let view = LogView::open(folder.path(), &LogName::new("job_log.txt")).expect("it opens");
+    let pattern = Pattern::parse("000 x", Syntax::default()).expect("a pattern");
+    let mut search = Search::new(view, pattern, 0..u64::MAX, Order::Newest, 1);
+    let (mut found, mut n_bytes) = (Vec::new(), 0);
+    while let Some(findings) = search.look().expect("it is read") {
+        n_bytes += findings.bytes;
+        found.extend(findings.found);
+    }
+    let numbers: Vec<String> = found.iter().map(|one| text(&one.line)[..6].to_owned()).collect();
+    assert_eq!(numbers, (0..40).rev().map(|n| format!("{n:03}000")).collect::<Vec<_>>());
+    assert!(found.iter().take(39).all(|one| one.before.len() == 1 && one.after.len() == 1));
+    assert_eq!(n_bytes, bytes.len() as u64);
 }
 
 #[test]

@@ -1,0 +1,1 @@
+"""Tests of the rules by which figures are judged; they measure nothing."""
