@@ -6,7 +6,8 @@
 //! ```
 //!
 //! A hint is never a fact: losing all of them costs a minute, not a change. Scanning happens on threads that may wait for
-//! the disk.
+//! the disk. Watching begins when the first picture is carried out, and with a reading of everything: the host is ready
+//! sooner, and what changed in between is seen then.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +16,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::mpsc, task};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task,
+};
 use tracing::{info, warn};
 
 use crate::{
@@ -74,7 +78,7 @@ pub struct Round {
 #[derive(Debug)]
 pub struct Scanner {
     machine: Arc<Machine>,
-    watch: Watch,
+    watch: Arc<Watch>,
     settle: Settle,
     reader: Option<Reader>,
     desired: Desired,
@@ -117,7 +121,7 @@ impl Scanner {
         // The reconciler takes one round at a time; the scanner waits for it.
         let (rounds, read) = mpsc::channel(1);
         let roots = vec![machine.config.jobs.clone()];
-        let watch = Watch::start(roots.clone(), WatchMode::Events)?;
+        let watch = Arc::new(Watch::prepare(roots.clone(), WatchMode::Events)?);
         let interpreters = Interpreters::with(&machine.config.interpreters);
         let reader = Reader { roots, interpreters, cache: HashCache::default() };
         let scanner = Self {
@@ -176,12 +180,25 @@ impl Scanner {
             let mut changed = self.read(due).await;
             if is_first {
                 changed |= self.read_unsettled(&clock).await;
+                replies.push(self.watch_then());
             }
             // After a whole reading it is told in any case: what people asked of other hosts is looked up then, too.
             if (changed || is_whole || !replies.is_empty()) && !self.tell(replies).await {
                 return;
             }
         }
+    }
+
+    /// Begins to watch when what is returned is answered, or dropped.
+    fn watch_then(&self) -> Reply<()> {
+        let (reply, carried_out) = oneshot::channel();
+        let watch = Arc::clone(&self.watch);
+        tokio::spawn(async move {
+            // A host that stops meanwhile has no use for it, and no harm.
+            let _ = carried_out.await;
+            watch.begin();
+        });
+        reply
     }
 
     /// Reads folders that were just being written when the host started, as soon as they rest: they were there before it.
