@@ -81,7 +81,8 @@ pub struct Scanner {
     watch: Arc<Watch>,
     settle: Settle,
     reader: Option<Reader>,
-    desired: Desired,
+    /// Shared with whoever was told of it; it is copied only when it changes.
+    desired: Arc<Desired>,
     blind: bool,
     /// What was said of folders that are no jobs: it is said once.
     told: BTreeSet<String>,
@@ -129,7 +130,7 @@ impl Scanner {
             watch,
             settle: Settle::default(),
             reader: Some(reader),
-            desired: Desired::default(),
+            desired: Arc::default(),
             blind: false,
             told: BTreeSet::new(),
             rounds,
@@ -232,7 +233,7 @@ impl Scanner {
     }
 
     async fn tell(&mut self, replies: Vec<Reply<()>>) -> bool {
-        let desired = Arc::new(self.desired.clone());
+        let desired = Arc::clone(&self.desired);
         self.rounds.send(Round { desired, replies }).await.is_ok()
     }
 
@@ -254,7 +255,8 @@ impl Scanner {
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
         self.reader = Some(reader);
-        let before = self.desired.jobs.clone();
+        // When nothing changes, the two stay one.
+        let before = Arc::clone(&self.desired);
         match read {
             Read::Everything { folders, jobs } => self.take_all(&folders, jobs),
             Read::Jobs(jobs) => {
@@ -263,9 +265,12 @@ impl Scanner {
                 }
             }
         }
-        let changed = !reconcile::are_same(&before, &self.desired.jobs);
+        let changed = !Arc::ptr_eq(&before, &self.desired) && !reconcile::are_same(&before.jobs, &self.desired.jobs);
         // The first picture is one, also when it is empty.
-        self.desired.generation += u64::from(changed || self.desired.generation == 0);
+        if changed || self.desired.generation == 0 {
+            drop(before);
+            Arc::make_mut(&mut self.desired).generation += 1;
+        }
         changed
     }
 
@@ -276,13 +281,16 @@ impl Scanner {
         }
         self.told = notes;
         // Jobs in a folder that could not be read are unknown, not gone.
-        self.desired.jobs.retain(|id, found| {
+        let stays = |(id, found): (&JobId, &Arc<Found>)| {
             folders.jobs.contains_key(id) || folders.unusable.contains_key(id) || folders.may_exist(&found.root)
-        });
+        };
+        if !self.desired.jobs.iter().all(stays) {
+            Arc::make_mut(&mut self.desired).jobs.retain(|id, found| stays((id, found)));
+        }
         for (id, unusable) in &folders.unusable {
             let found = Arc::new(discover::unusable(id, unusable));
             if self.desired.jobs.get(id).is_none_or(|known| *known != found) {
-                self.desired.jobs.insert(id.clone(), found);
+                Arc::make_mut(&mut self.desired).jobs.insert(id.clone(), found);
             }
         }
         let now = self.machine.now().mono;
@@ -300,7 +308,8 @@ impl Scanner {
         match outcome {
             Outcome::Unchanged => {}
             Outcome::Gone => {
-                if self.desired.jobs.remove(&due.id).is_some() {
+                if self.desired.jobs.contains_key(&due.id) {
+                    Arc::make_mut(&mut self.desired).jobs.remove(&due.id);
                     info!(job = %due.id, "a job is gone");
                 }
             }
@@ -309,7 +318,7 @@ impl Scanner {
                 if unsettled && self.settle.put_off(&due, self.machine.now().mono) {
                     return;
                 }
-                self.desired.jobs.insert(due.id, Arc::new(*found));
+                Arc::make_mut(&mut self.desired).jobs.insert(due.id, Arc::new(*found));
             }
         }
     }
