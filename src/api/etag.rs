@@ -9,23 +9,31 @@ use serde::Serialize;
 use super::answer;
 
 /// Answers with JSON and its tag, or with 304 when the client has it already.
-pub fn json(headers: &HeaderMap, value: &impl Serialize) -> Response {
-    json_tagged_by(headers, value, value)
+pub fn json_bytes(headers: &HeaderMap, body: Vec<u8>) -> Response {
+    let tag = tag_of(&body);
+    answer(headers, &tag, body)
 }
 
-/// The same, where only a part of it tells whether anything has happened.
+/// The same of a value where only a part of it tells whether anything has happened.
 pub fn json_tagged_by(headers: &HeaderMap, value: &impl Serialize, part: &impl Serialize) -> Response {
-    let tag = format!("\"{}\"", &blake3::hash(&bytes_of(part)).to_hex()[..32]);
-    let body = bytes_of(value);
-    let mut response = match has(headers, &tag) {
+    answer(headers, &tag_of(&bytes_of(part)), bytes_of(value))
+}
+
+fn tag_of(bytes: &[u8]) -> String {
+    format!("\"{}\"", &blake3::hash(bytes).to_hex()[..32])
+}
+
+fn answer(headers: &HeaderMap, tag: &str, body: Vec<u8>) -> Response {
+    let mut response = match has(headers, tag) {
         true => answer::empty(StatusCode::NOT_MODIFIED),
         false => answer::json_bytes(StatusCode::OK, body),
     };
-    response.headers_mut().insert(header::ETAG, value_of(&tag));
+    response.headers_mut().insert(header::ETAG, value_of(tag));
     response
 }
 
-fn bytes_of(value: &impl Serialize) -> Vec<u8> {
+/// Writes an answer in JSON.
+pub fn bytes_of(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("answers hold nothing that JSON cannot")
 }
 
@@ -47,6 +55,7 @@ mod tests {
 
     #[test]
     fn a_client_that_has_it_gets_no_body() {
+        let json = |headers: &HeaderMap, value: &[u8]| json_bytes(headers, bytes_of(&value));
         let first = json(&HeaderMap::new(), &[1, 2]);
         let tag = first.headers()[header::ETAG].clone();
         assert_eq!(first.status(), StatusCode::OK);

@@ -11,7 +11,7 @@ pub mod text;
 mod upload;
 mod wire;
 
-use std::{convert::Infallible, sync::Arc};
+use std::{cmp::Reverse, convert::Infallible, sync::Arc};
 
 use axum::{
     Extension, Router,
@@ -24,7 +24,7 @@ use axum::{
 
 pub use self::wire::Frame;
 use self::{
-    files::JobFiles,
+    files::{JobFiles, Shelf},
     wire::{KuduHistory, KuduJob},
 };
 use super::{
@@ -83,7 +83,8 @@ impl FromRequestParts<Api> for Frame {
 
 async fn list_all(State(api): State<Api>, frame: Frame, headers: HeaderMap) -> Response {
     let mut jobs = strict::listed(&api);
-    jobs.sort_by_cached_key(|job| wire::list_order(&job.found.id));
+    // Stable: triggered jobs come first, each kind in its order.
+    jobs.sort_by_key(|job| Reverse(job.found.id.kind));
     list(api, frame, &headers, jobs).await
 }
 
@@ -95,10 +96,13 @@ async fn list_kind(State(api): State<Api>, KindPath(kind): KindPath, frame: Fram
 async fn list(api: Api, frame: Frame, headers: &HeaderMap, jobs: Vec<Arc<JobView>>) -> Response {
     let show_all = move || {
         let others = api.handle.other_instances();
-        api.handle.shown(jobs).iter().map(|job| show(&api, &frame, job, &others)).collect()
+        let shelf = Shelf::new(api.handle.layout(), &api.looks, frame.now);
+        let jobs = api.handle.shown(jobs);
+        let files = |job: &JobView| shelf.of_job(&job.found.id, job.latest.as_ref().map(|run| run.id));
+        let shown: Vec<KuduJob> = jobs.iter().map(|job| show(&api, &frame, job, files(job), &others)).collect();
+        etag::bytes_of(&shown)
     };
-    let shown: Vec<KuduJob> = blocking(show_all).await;
-    etag::json(headers, &shown)
+    etag::json_bytes(headers, blocking(show_all).await)
 }
 
 async fn one(State(api): State<Api>, _: KindPath, Path(path): Path<JobPath>, frame: Frame) -> Response {
@@ -110,22 +114,22 @@ async fn one(State(api): State<Api>, _: KindPath, Path(path): Path<JobPath>, fra
 
 /// Answers with a job as Kudu shows it.
 pub async fn answer_job(api: Api, frame: Frame, job: Arc<JobView>) -> Response {
-    answer::json(StatusCode::OK, &show_one(api, frame, job).await)
+    let show_one = move || {
+        let (job, others) = (api.handle.shown_one(job), api.handle.other_instances());
+        let files = files::of_job(api.handle.layout(), &job.found.id, job.latest.as_ref().map(|run| run.id));
+        etag::bytes_of(&show(&api, &frame, &job, files, &others))
+    };
+    answer::json_bytes(StatusCode::OK, blocking(show_one).await)
 }
 
-async fn show_one(api: Api, frame: Frame, job: Arc<JobView>) -> KuduJob {
-    blocking(move || show(&api, &frame, &api.handle.shown_one(job), &api.handle.other_instances())).await
-}
-
-fn show(api: &Api, frame: &Frame, job: &JobView, others: &[Instance]) -> KuduJob {
-    let (id, latest) = (&job.found.id, job.latest.as_ref().map(|run| run.id));
+fn show<'a>(api: &Api, frame: &Frame, job: &'a JobView, files: JobFiles, others: &[Instance]) -> KuduJob<'a> {
+    let id = &job.found.id;
     let elsewhere = match id.kind {
         JobKind::Continuous => api.handle.words_elsewhere(id, others),
         JobKind::Triggered => Vec::new(),
     };
     let log = api.handle.live_log(id, None).map(|live| live.name.current());
-    let files = JobFiles { log, ..files::of_job(api.handle.layout(), id, latest) };
-    frame.job(job, files, &elsewhere)
+    frame.job(job, JobFiles { log, ..files }, &elsewhere)
 }
 
 async fn put(

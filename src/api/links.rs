@@ -6,7 +6,7 @@ use axum::{
     extract::FromRequestParts,
     http::{request::Parts, uri::Authority},
 };
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 
 use super::Api;
 use crate::{
@@ -52,12 +52,12 @@ impl Links {
 
     /// Links to a job of Kudu's API.
     pub fn job(&self, job: &JobId) -> String {
-        format!("{}/api/{}webjobs/{}", self.base, job.kind, escape(job.name.as_str()))
+        format!("{}/api/{}webjobs/{}", self.base, job.kind, escaped(job.name.as_str()))
     }
 
     /// Links to all runs of a job.
     pub fn history(&self, job: &JobId) -> String {
-        format!("{}/history", self.job(job))
+        format!("{}/api/{}webjobs/{}/history", self.base, job.kind, escaped(job.name.as_str()))
     }
 
     /// Links to one run.
@@ -67,12 +67,12 @@ impl Links {
 
     /// Links to the page that Kudu's dashboard has of a job.
     pub fn page(&self, job: &JobId) -> String {
-        format!("{}/azurejobs/#/jobs/{}/{}", self.base, job.kind, escape(job.name.as_str()))
+        format!("{}/azurejobs/#/jobs/{}/{}", self.base, job.kind, escaped(job.name.as_str()))
     }
 
     /// Links to a file in a job's data folder, by Kudu's older path.
     pub fn data(&self, job: &JobId, file: &str) -> String {
-        format!("{}/vfs/data/jobs/{}/{}/{file}", self.base, job.kind, escape(job.name.as_str()))
+        format!("{}/vfs/data/jobs/{}/{}/{file}", self.base, job.kind, escaped(job.name.as_str()))
     }
 
     /// Links to a run in our own API.
@@ -107,7 +107,11 @@ impl FromRequestParts<Api> for Links {
 
 /// Escapes one part of a path.
 pub fn escape(part: &str) -> String {
-    utf8_percent_encode(part, ESCAPED).to_string()
+    escaped(part).to_string()
+}
+
+fn escaped(part: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(part, ESCAPED)
 }
 
 #[cfg(test)]

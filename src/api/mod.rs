@@ -49,7 +49,10 @@ use tower::util::MapRequest;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
 pub use self::server::serve;
-use crate::host::{door::Door, handle::HostHandle};
+use crate::{
+    host::{door::Door, handle::HostHandle},
+    store::looks::Looks,
+};
 
 /// Connections at once; for further ones, those that are idle the longest are closed.
 pub const CONNECTIONS_MAX: usize = 1024;
@@ -102,6 +105,8 @@ pub struct Api {
     followers: Arc<Semaphore>,
     /// Places of searches that read.
     searches: Arc<Semaphore>,
+    /// What lies in the data folders of jobs.
+    looks: Arc<Looks>,
 }
 
 impl Api {
@@ -109,7 +114,7 @@ impl Api {
     pub fn new(handle: HostHandle, door: Door, stopping: watch::Receiver<bool>) -> Self {
         let places = |n_max| Arc::new(Semaphore::new(n_max));
         let (followers, searches) = (places(FOLLOWERS_MAX), places(SEARCHES_MAX));
-        Self { handle, door, stopping, followers, searches }
+        Self { handle, door, stopping, followers, searches, looks: Arc::default() }
     }
 
     /// Waits until the host stops.

@@ -1,6 +1,6 @@
 //! Jobs and runs for tests of answers.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use serde_json::{Map, Value};
 
@@ -11,7 +11,6 @@ use crate::{
         id::{Instance, JobId, JobKind, JobName, RunId},
         job::{ContentHash, Found, Job, Manifest, Script},
         run::{RunPhase, RunRecord, Trigger},
-        settings::Settings,
         status::{StateWord, Status},
         time::Wall,
     },
@@ -32,26 +31,26 @@ pub fn view(kind: JobKind, name: &str, state: StateWord, settings: &str) -> JobV
     let raw_settings: Map<String, Value> = serde_json::from_str(settings).expect("settings");
     let script = Script {
         run_command: "run.cmd".to_owned(),
-        dir: PathBuf::new(),
-        script_host: "WindowsScriptHost".to_owned(),
+        dir: Path::new("").into(),
+        script_host: "WindowsScriptHost",
         program: vec!["cmd".to_owned()],
         in_place_default: false,
     };
     let job = Job {
         id: id(kind, name),
-        root: PathBuf::from("/jobs"),
+        root: Path::new("/jobs").into(),
         script,
-        settings: Settings::default(),
+        settings: Arc::default(),
         raw_settings: raw_settings.clone(),
         content: ContentHash([0; 16]),
-        files: Manifest::new(),
+        files: Manifest::default(),
         disable_marker: false,
     };
     let job = Some(Arc::new(job));
     let found = Found {
         id: id(kind, name),
-        root: PathBuf::from("/jobs"),
-        dir: PathBuf::new(),
+        root: Path::new("/jobs").into(),
+        dir: Path::new("").into(),
         job: job.clone(),
         problems: Vec::new(),
         raw_settings,

@@ -20,7 +20,7 @@ pub mod content;
 pub mod folder;
 pub mod writes;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use serde_json::{Map, Value};
 
@@ -108,7 +108,8 @@ pub fn discover(listing: &FolderListing, around: &Surroundings<'_>) -> Found {
     problems.sort_by_key(|problem| !problem.fatal);
     let runs = script.filter(|_| !problems.iter().any(|problem| problem.fatal));
     let job = runs.map(|script| Arc::new(job(listing, &dir, script, settings, &raw_settings, around.hash)));
-    Found { id: listing.id.clone(), root: listing.root.clone(), dir: dir.into(), job, problems, raw_settings }
+    let (id, root, dir) = (listing.id.clone(), Arc::clone(&listing.root), Path::new(&dir).into());
+    Found { id, root, dir, job, problems, raw_settings }
 }
 
 /// Says of something in the place of a job's folder what is wrong with it.
@@ -125,7 +126,7 @@ pub fn unusable(id: &JobId, unusable: &Unusable) -> Found {
         ),
     };
     let problems = vec![problem(code, None, message.to_owned(), true)];
-    let (id, root, dir) = (id.clone(), unusable.path.clone(), Default::default());
+    let (id, root, dir) = (id.clone(), Arc::from(&*unusable.path), Path::new("").into());
     Found { id, root, dir, job: None, problems, raw_settings: Map::new() }
 }
 
@@ -141,11 +142,11 @@ fn job(
     let files = content::manifest(listing, &script, in_place);
     Job {
         id: listing.id.clone(),
-        root: listing.root.clone(),
+        root: Arc::clone(&listing.root),
         content: hash(&content::bytes(&files, &script, &settings, in_place)),
         disable_marker: listing.children(dir).any(|(name, _)| listing::is_disable_marker(name)),
         script,
-        settings,
+        settings: settings.shared(),
         raw_settings: raw_settings.clone(),
         files,
     }

@@ -50,6 +50,8 @@ pub fn valid(known: Option<&Arc<Job>>, found: &Found) -> Option<Arc<Job>> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use proptest::prelude::*;
     use serde_json::Map;
 
@@ -71,8 +73,8 @@ mod tests {
         };
         let found = Found {
             id: id.clone(),
-            root: "/x".into(),
-            dir: "".into(),
+            root: Path::new("/x").into(),
+            dir: Path::new("").into(),
             job: None,
             problems: vec![problem],
             raw_settings: Map::new(),

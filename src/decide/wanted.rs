@@ -37,34 +37,33 @@ pub fn barred(job: &Job, standing: Standing<'_>) -> Option<StopReason> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::{path::Path, sync::Arc};
 
     use serde_json::Map;
 
     use super::*;
     use crate::model::{
         id::{JobId, JobKind, JobName},
-        job::{ContentHash, Script},
-        settings::Settings,
+        job::{ContentHash, Manifest, Script},
         time::Wall,
     };
 
     fn job() -> Job {
         let script = Script {
             run_command: "run.sh".to_owned(),
-            dir: "".into(),
-            script_host: "BashScriptHost".to_owned(),
+            dir: Path::new("").into(),
+            script_host: "BashScriptHost",
             program: vec!["bash".to_owned(), "run.sh".to_owned()],
             in_place_default: false,
         };
         Job {
             id: JobId { kind: JobKind::Continuous, name: JobName::parse("a").expect("a name") },
-            root: "/jobs/continuous/a".into(),
+            root: Path::new("/jobs/continuous/a").into(),
             script,
-            settings: Settings::default(),
+            settings: Arc::default(),
             raw_settings: Map::new(),
             content: ContentHash([0; 16]),
-            files: BTreeMap::new(),
+            files: Manifest::default(),
             disable_marker: false,
         }
     }
@@ -78,7 +77,7 @@ mod tests {
         let (on, off) = (switch(true), switch(false));
         let disabled = Standing { switch: Some(&off), ..free };
         assert!(barred(&job, disabled).is_some_and(|why| why.to_string().contains("disabled by bob")));
-        job.settings.enabled = false;
+        Arc::make_mut(&mut job.settings).enabled = false;
         assert!(barred(&job, free).is_some_and(|why| why.to_string().contains("`enabled`")));
         assert_eq!(barred(&job, Standing { switch: Some(&on), ..free }), None);
         job.disable_marker = true;

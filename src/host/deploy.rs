@@ -168,7 +168,7 @@ impl HostHandle {
     /// Returns the folder of a job, or where it would be.
     pub fn folder(&self, job: &JobId) -> PathBuf {
         match self.view().job(job) {
-            Some(view) => view.found.root.clone(),
+            Some(view) => view.found.root.to_path_buf(),
             None => self.config().jobs.join(job.kind.as_str()).join(job.name.as_str()),
         }
     }

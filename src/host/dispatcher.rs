@@ -7,9 +7,11 @@
 //!  clock ────── occurrence ── agenda ──┘
 //! ```
 //!
+//! A job with nothing to do and nothing to wait for has no actor: one begins with its first message ([`birth`]).
 //! Nothing is decided here: which trigger runs is `decide::dispatch`, what is due `decide::agenda`.
 
 mod agenda;
+mod birth;
 mod effects;
 mod rest;
 mod show;
@@ -31,11 +33,11 @@ use crate::{
     host::{
         handle::{CommandError, Reply, Ticket},
         instances,
-        keeper::Keeper,
+        keeper::{Keeper, Past},
         machine::Machine,
-        message::{Ask, Ending, INBOX_MAX, JobMessage, Update},
+        message::{Ask, Ending, JobMessage, Messages, Update},
         publish,
-        run::{Body, FACTS_MAX, Fact, Facts},
+        run::{Body, Fact, Facts},
         supervisor::until,
     },
     model::{
@@ -77,10 +79,19 @@ pub struct Dispatcher {
 
 /// What the loop waits for.
 enum Heard {
-    Message(Option<JobMessage>),
+    Message(Option<Box<JobMessage>>),
     Fact(Fact),
     Tick,
     Occurrence,
+}
+
+/// What an actor knows when it begins.
+struct Told {
+    found: Arc<Found>,
+    job: Option<Arc<Job>>,
+    wishes: Wishes,
+    past: Past,
+    since: Wall,
 }
 
 /// Whether it counts that the host's settings let nothing start.
@@ -91,45 +102,34 @@ enum HostStopped {
 }
 
 impl Dispatcher {
-    /// Starts the actor; it ends by `JobMessage::End` when nothing of its job runs any more. `trigger` tells why it is
-    /// there: a job may ask for a run at the host's start.
-    pub fn spawn(
-        machine: &Arc<Machine>,
-        update: Update,
-        trigger: Trigger,
-    ) -> (mpsc::Sender<JobMessage>, tokio::task::JoinHandle<()>) {
-        let (inbox, messages) = mpsc::channel(INBOX_MAX);
-        let (facts, heard) = mpsc::channel(FACTS_MAX);
-        let actor = Self::new(machine, update, facts);
-        actor.publish();
-        (inbox, tokio::spawn(actor.live(messages, heard, trigger)))
-    }
-
-    fn new(machine: &Arc<Machine>, update: Update, facts: Facts) -> Self {
-        let id = update.found.id.clone();
-        let keeper = Keeper::open(machine, &id);
+    fn new(machine: &Arc<Machine>, told: Told, facts: Facts) -> Self {
+        let Told { found, job, wishes, past, since } = told;
+        let id = found.id.clone();
+        let keeper = Keeper::open(machine, &id, past);
         Self {
             machine: Arc::clone(machine),
             latest: keeper.newest().map(Arc::new),
             keeper,
-            agenda: Agenda::new(machine, &id),
+            agenda: Agenda::new(machine, &id, past),
             id,
-            job: update.found.job.clone(),
-            found: update.found,
-            wishes: update.wishes,
+            job,
+            found,
+            wishes,
             ending: None,
             dispatch: Dispatch::default(),
             bodies: BTreeMap::new(),
             waiting: BTreeMap::new(),
             fates: Vec::new(),
             lock: None,
-            since: machine.now().wall,
+            since,
             facts,
         }
     }
 
-    async fn live(mut self, mut inbox: mpsc::Receiver<JobMessage>, mut facts: mpsc::Receiver<Fact>, trigger: Trigger) {
-        self.begin_life(&trigger);
+    async fn live(mut self, mut inbox: Messages, mut facts: mpsc::Receiver<Fact>, born: Option<Trigger>) {
+        if let Some(trigger) = born {
+            self.begin_life(&trigger);
+        }
         let mut is_told = true;
         loop {
             self.settle();
@@ -149,7 +149,7 @@ impl Dispatcher {
                 () = at(&clock, next) => Heard::Occurrence,
             };
             match heard {
-                Heard::Message(Some(message)) => self.message(message),
+                Heard::Message(Some(message)) => self.message(*message),
                 Heard::Message(None) => {
                     is_told = false;
                     // Without a reconciler there is no host. One that told to end before it let go has said enough.
@@ -195,7 +195,7 @@ impl Dispatcher {
         }
     }
 
-    fn leave(self, mut inbox: mpsc::Receiver<JobMessage>) {
+    fn leave(self, mut inbox: Messages) {
         inbox.close();
         while let Ok(message) = inbox.try_recv() {
             message.refuse();

@@ -26,6 +26,15 @@ use crate::{
 /// How many of the newest runs are looked at for a record that makes sense, before all are.
 const NEWEST_MAX: usize = 4;
 
+/// Whether a job may have records and journals already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Past {
+    /// It has no data folder.
+    None,
+    /// Its data folder tells.
+    OnDisk,
+}
+
 /// The records of one job.
 #[derive(Debug)]
 pub struct Keeper {
@@ -41,15 +50,10 @@ pub struct Keeper {
 
 impl Keeper {
     /// Looks which records are there.
-    pub fn open(machine: &Arc<Machine>, job: &JobId) -> Self {
-        let query = RunQuery { job: Some(job.clone()), ..RunQuery::default() };
-        let newest = match machine.index.page(&query, NEWEST_MAX) {
-            Some(page) => page.entries.into_iter().map(|entry| entry.position.run).collect(),
-            None => {
-                let mut listed = list(machine, job);
-                listed.truncate(NEWEST_MAX);
-                listed
-            }
+    pub fn open(machine: &Arc<Machine>, job: &JobId, past: Past) -> Self {
+        let newest = match past {
+            Past::None => Vec::new(),
+            Past::OnDisk => newest(machine, job),
         };
         let last = newest.first().copied();
         Self { machine: Arc::clone(machine), job: job.clone(), newest, last, active: Active::default() }
@@ -83,10 +87,26 @@ impl Keeper {
 
     /// Asks for what is no longer kept to be removed.
     pub fn prune(&self, job: &Job) {
+        if self.last.is_none() {
+            return;
+        }
         let history = &job.settings.history;
         let runs = history.runs.unwrap_or(self.machine.engine().kudu.history_size);
         let policy = RetainPolicy { runs, max_age: history.max_age };
         self.machine.pruner.ask(&self.machine, &self.job, &self.active, policy);
+    }
+}
+
+/// Lists the newest runs that there are, newest first.
+fn newest(machine: &Machine, job: &JobId) -> Vec<RunId> {
+    let query = RunQuery { job: Some(job.clone()), ..RunQuery::default() };
+    match machine.index.page(&query, NEWEST_MAX) {
+        Some(page) => page.entries.into_iter().map(|entry| entry.position.run).collect(),
+        None => {
+            let mut listed = list(machine, job);
+            listed.truncate(NEWEST_MAX);
+            listed
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::{sync::mpsc, task::JoinHandle};
+
 use crate::{
     host::handle::{CommandError, Reply, Ticket},
     model::{
@@ -13,6 +15,29 @@ use crate::{
 
 /// Messages that wait for an actor; when it is full, the reconciler waits.
 pub const INBOX_MAX: usize = 32;
+
+/// Where an actor's messages go. They are boxed: a channel makes room for many at once, and most actors never get one.
+#[derive(Clone, Debug)]
+pub struct Inbox(mpsc::Sender<Box<JobMessage>>);
+
+/// Where an actor takes its messages from.
+pub type Messages = mpsc::Receiver<Box<JobMessage>>;
+
+impl Inbox {
+    /// Makes an empty one.
+    pub fn open() -> (Self, Messages) {
+        let (inbox, messages) = mpsc::channel(INBOX_MAX);
+        (Self(inbox), messages)
+    }
+
+    /// Waits for room and tells the actor.
+    ///
+    /// # Errors
+    /// When it has ended: then the message comes back.
+    pub async fn send(&self, message: JobMessage) -> Result<(), Box<JobMessage>> {
+        self.0.send(Box::new(message)).await.map_err(|mpsc::error::SendError(message)| message)
+    }
+}
 
 /// A message to a job's actor.
 #[derive(Debug)]
@@ -46,6 +71,15 @@ pub enum JobMessage {
     },
     /// The host stops, or the job's folder is gone: end everything, then yourself.
     End(Ending),
+}
+
+/// An actor that lives.
+#[derive(Debug)]
+pub struct Living {
+    /// Where it is told.
+    pub inbox: Inbox,
+    /// Ends when nothing of its job runs any more.
+    pub life: JoinHandle<()>,
 }
 
 /// Why an actor ends.

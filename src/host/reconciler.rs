@@ -3,36 +3,39 @@
 //! It alone knows which actors there are and what people asked of jobs beyond their folders. It never waits for a job:
 //! a job that takes long to stop is left to its actor, and a folder that comes back meanwhile waits for it.
 
+mod actors;
 mod deleting;
 mod heed;
 mod unsaved;
 mod wish;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
     sync::{mpsc, watch},
-    task::{JoinHandle, JoinSet},
+    task::JoinSet,
 };
 use tracing::{info, warn};
 
+use self::actors::Actor;
 use crate::{
     decide::reconcile::{self, Change, Observed},
     host::{
-        dispatcher::Dispatcher,
         handle::{Command, CommandError, Reply},
         machine::Machine,
-        message::{Ask, Ending, JobMessage, Update},
+        message::{Ask, Ending, Inbox, JobMessage, Living, Update},
         neighbours,
         scanner::{Round, ScanRequest},
-        supervisor::Supervisor,
     },
     model::{
-        id::{JobId, JobKind},
+        id::JobId,
         job::{Desired, Found},
         run::Trigger,
         time::Mono,
-        wish::Wishes,
     },
     os::watch::single::FileWatch,
     store::overrides::Overrides,
@@ -54,19 +57,13 @@ pub struct Reconciler {
     /// Actors of folders that are gone; they end in their own time.
     leaving: JoinSet<JobId>,
     /// Their inboxes: an actor whose inbox is dropped takes it for the end of the host.
-    left: BTreeMap<JobId, mpsc::Sender<JobMessage>>,
+    left: BTreeMap<JobId, Inbox>,
     /// Jobs that are being deleted, with who waits until their actors have ended.
     deleting: BTreeMap<JobId, Option<Reply<()>>>,
     is_first: bool,
+    /// Jobs that had a data folder when the host started; known while the first picture is carried out.
+    had_data: Option<BTreeSet<JobId>>,
     started: Mono,
-}
-
-#[derive(Debug)]
-struct Actor {
-    /// What it was told last of what people asked.
-    wishes: Wishes,
-    inbox: mpsc::Sender<JobMessage>,
-    life: JoinHandle<()>,
 }
 
 /// How far the host's stop is.
@@ -106,6 +103,7 @@ impl Reconciler {
             left: BTreeMap::new(),
             deleting: BTreeMap::new(),
             is_first: true,
+            had_data: None,
             started: machine.now().mono,
         }
     }
@@ -153,11 +151,11 @@ impl Reconciler {
         self.tell_all(ending(told)).await;
         let actors = std::mem::take(&mut self.actors);
         let left = std::mem::take(&mut self.left).into_values();
-        let inboxes: Vec<_> = actors.values().map(|actor| actor.inbox.clone()).chain(left).collect();
+        let inboxes: Vec<_> = actors.values().filter_map(Actor::inbox).cloned().chain(left).collect();
         let ended = async {
-            for actor in actors.into_values() {
+            for living in actors.into_values().filter_map(|actor| actor.living) {
                 // An actor that panicked has told so already.
-                let _ = actor.life.await;
+                let _ = living.life.await;
             }
             while self.leaving.join_next().await.is_some() {}
         };
@@ -176,7 +174,7 @@ impl Reconciler {
     }
 
     async fn tell_all(&self, ending: Ending) {
-        for inbox in self.actors.values().map(|actor| &actor.inbox).chain(self.left.values()) {
+        for inbox in self.actors.values().filter_map(Actor::inbox).chain(self.left.values()) {
             // One that has ended needs no telling.
             let _ = inbox.send(JobMessage::End(ending)).await;
         }
@@ -188,8 +186,12 @@ impl Reconciler {
         if self.machine.settings.refresh() {
             self.heed_settings(None).await;
         }
+        if self.is_first {
+            self.had_data = self.with_data().await;
+        }
         self.carry_out(round.replies).await;
         if std::mem::take(&mut self.is_first) {
+            self.had_data = None;
             self.machine.view.publish_ready();
             self.machine.index.look();
         }
@@ -231,14 +233,13 @@ impl Reconciler {
         if let Err(error) = self.overrides.refresh() {
             warn!(%error, "could not read what people asked of jobs");
         }
-        for (id, actor) in &mut self.actors {
-            let wishes = self.overrides.wishes(id);
-            let Some(found) = self.observed.get(id).filter(|_| wishes != actor.wishes) else { continue };
+        let is_news = |(id, actor): &(&JobId, &Actor)| self.overrides.wishes(id) != *actor.wishes();
+        let news: Vec<JobId> = self.actors.iter().filter(is_news).map(|(id, _)| id.clone()).collect();
+        for id in news {
+            let Some(found) = self.observed.get(&id).cloned() else { continue };
+            let wishes = self.overrides.wishes(&id);
             info!(job = %id, stopped = wishes.stopped.is_some(), "another host was asked something of a job");
-            actor.wishes.clone_from(&wishes);
-            let update = Update { found: Arc::clone(found), wishes };
-            // One that has ended needs no telling.
-            let _ = actor.inbox.send(JobMessage::Update(Box::new(update), None)).await;
+            self.tell(&id, Update { found, wishes }, None).await;
         }
     }
 
@@ -246,9 +247,11 @@ impl Reconciler {
         self.observed.remove(id);
         self.machine.copies.forget(id);
         let Some(actor) = self.actors.remove(id) else { return };
-        let _ = actor.inbox.send(JobMessage::End(Ending::Removed)).await;
-        let life = actor.life;
-        self.left.insert(id.clone(), actor.inbox);
+        let Some(Living { inbox, life }) = actor.living else {
+            return self.machine.view.remove(id, self.machine.now().wall);
+        };
+        let _ = inbox.send(JobMessage::End(Ending::Removed)).await;
+        self.left.insert(id.clone(), inbox);
         let id = id.clone();
         self.leaving.spawn(async move {
             // An actor that panicked has told so already.
@@ -270,16 +273,12 @@ impl Reconciler {
         let starting = self.is_first || self.machine.now().mono.since(self.started) < STARTING;
         let trigger =
             if starting { Trigger::Startup } else { Trigger::Change { what: "the job was added".to_owned() } };
-        let wishes = self.overrides.wishes(&id);
-        let update = Update { wishes: wishes.clone(), found };
-        let (inbox, life) = match id.kind {
-            JobKind::Continuous => Supervisor::spawn(&self.machine, update, trigger),
-            JobKind::Triggered => Dispatcher::spawn(&self.machine, update, trigger),
-        };
+        let update = Update { wishes: self.overrides.wishes(&id), found };
         if !self.is_first {
             info!(job = %id, "a job was added");
         }
-        self.actors.insert(id, Actor { wishes, inbox, life });
+        let past = self.past(&id);
+        self.actors.insert(id, Actor::begin(&self.machine, update, trigger, past));
     }
 
     async fn update(&mut self, found: Arc<Found>) -> Option<tokio::sync::oneshot::Receiver<Result<(), CommandError>>> {
@@ -290,9 +289,7 @@ impl Reconciler {
         self.observed.insert(id.clone(), Arc::clone(&found));
         let update = Update { wishes: self.overrides.wishes(&id), found };
         let (reply, told) = tokio::sync::oneshot::channel();
-        let actor = self.actors.get_mut(&id)?;
-        actor.wishes.clone_from(&update.wishes);
-        actor.inbox.send(JobMessage::Update(Box::new(update), Some(reply))).await.ok()?;
+        self.tell(&id, update, Some(reply)).await;
         Some(told)
     }
 
@@ -329,11 +326,16 @@ impl Reconciler {
         }
     }
 
-    async fn pass<T>(&self, job: &JobId, reply: Reply<T>, message: impl FnOnce(Reply<T>) -> JobMessage) {
-        match self.actors.get(job) {
+    async fn pass<T>(&mut self, job: &JobId, reply: Reply<T>, message: impl FnOnce(Reply<T>) -> JobMessage) {
+        match self.actors.get_mut(job) {
             None => drop(reply.send(Err(CommandError::NoJob(job.clone())))),
             Some(actor) => {
-                if let Err(mpsc::error::SendError(message)) = actor.inbox.send(message(reply)).await {
+                let message = message(reply);
+                let sent = match actor.awake(&self.machine, job) {
+                    Some(inbox) => inbox.send(message).await,
+                    None => Err(Box::new(message)),
+                };
+                if let Err(message) = sent {
                     message.refuse();
                 }
             }

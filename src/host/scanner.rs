@@ -6,7 +6,8 @@
 //! ```
 //!
 //! A hint is never a fact: losing all of them costs a minute, not a change. Scanning happens on threads that may wait for
-//! the disk.
+//! the disk. Watching begins when the first picture is carried out, and with a reading of everything: the host is ready
+//! sooner, and what changed in between is seen then.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +16,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::mpsc, task};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task,
+};
 use tracing::{info, warn};
 
 use crate::{
@@ -74,10 +78,11 @@ pub struct Round {
 #[derive(Debug)]
 pub struct Scanner {
     machine: Arc<Machine>,
-    watch: Watch,
+    watch: Arc<Watch>,
     settle: Settle,
     reader: Option<Reader>,
-    desired: Desired,
+    /// Shared with whoever was told of it; it is copied only when it changes.
+    desired: Arc<Desired>,
     blind: bool,
     /// What was said of folders that are no jobs: it is said once.
     told: BTreeSet<String>,
@@ -117,7 +122,7 @@ impl Scanner {
         // The reconciler takes one round at a time; the scanner waits for it.
         let (rounds, read) = mpsc::channel(1);
         let roots = vec![machine.config.jobs.clone()];
-        let watch = Watch::start(roots.clone(), WatchMode::Events)?;
+        let watch = Arc::new(Watch::prepare(roots.clone(), WatchMode::Events)?);
         let interpreters = Interpreters::with(&machine.config.interpreters);
         let reader = Reader { roots, interpreters, cache: HashCache::default() };
         let scanner = Self {
@@ -125,7 +130,7 @@ impl Scanner {
             watch,
             settle: Settle::default(),
             reader: Some(reader),
-            desired: Desired::default(),
+            desired: Arc::default(),
             blind: false,
             told: BTreeSet::new(),
             rounds,
@@ -176,12 +181,25 @@ impl Scanner {
             let mut changed = self.read(due).await;
             if is_first {
                 changed |= self.read_unsettled(&clock).await;
+                replies.push(self.watch_then());
             }
             // After a whole reading it is told in any case: what people asked of other hosts is looked up then, too.
             if (changed || is_whole || !replies.is_empty()) && !self.tell(replies).await {
                 return;
             }
         }
+    }
+
+    /// Begins to watch when what is returned is answered, or dropped.
+    fn watch_then(&self) -> Reply<()> {
+        let (reply, carried_out) = oneshot::channel();
+        let watch = Arc::clone(&self.watch);
+        tokio::spawn(async move {
+            // A host that stops meanwhile has no use for it, and no harm.
+            let _ = carried_out.await;
+            watch.begin();
+        });
+        reply
     }
 
     /// Reads folders that were just being written when the host started, as soon as they rest: they were there before it.
@@ -215,7 +233,7 @@ impl Scanner {
     }
 
     async fn tell(&mut self, replies: Vec<Reply<()>>) -> bool {
-        let desired = Arc::new(self.desired.clone());
+        let desired = Arc::clone(&self.desired);
         self.rounds.send(Round { desired, replies }).await.is_ok()
     }
 
@@ -237,7 +255,8 @@ impl Scanner {
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
         self.reader = Some(reader);
-        let before = self.desired.jobs.clone();
+        // When nothing changes, the two stay one.
+        let before = Arc::clone(&self.desired);
         match read {
             Read::Everything { folders, jobs } => self.take_all(&folders, jobs),
             Read::Jobs(jobs) => {
@@ -246,9 +265,12 @@ impl Scanner {
                 }
             }
         }
-        let changed = !reconcile::are_same(&before, &self.desired.jobs);
+        let changed = !Arc::ptr_eq(&before, &self.desired) && !reconcile::are_same(&before.jobs, &self.desired.jobs);
         // The first picture is one, also when it is empty.
-        self.desired.generation += u64::from(changed || self.desired.generation == 0);
+        if changed || self.desired.generation == 0 {
+            drop(before);
+            Arc::make_mut(&mut self.desired).generation += 1;
+        }
         changed
     }
 
@@ -259,13 +281,16 @@ impl Scanner {
         }
         self.told = notes;
         // Jobs in a folder that could not be read are unknown, not gone.
-        self.desired.jobs.retain(|id, found| {
+        let stays = |(id, found): (&JobId, &Arc<Found>)| {
             folders.jobs.contains_key(id) || folders.unusable.contains_key(id) || folders.may_exist(&found.root)
-        });
+        };
+        if !self.desired.jobs.iter().all(stays) {
+            Arc::make_mut(&mut self.desired).jobs.retain(|id, found| stays((id, found)));
+        }
         for (id, unusable) in &folders.unusable {
             let found = Arc::new(discover::unusable(id, unusable));
             if self.desired.jobs.get(id).is_none_or(|known| *known != found) {
-                self.desired.jobs.insert(id.clone(), found);
+                Arc::make_mut(&mut self.desired).jobs.insert(id.clone(), found);
             }
         }
         let now = self.machine.now().mono;
@@ -283,7 +308,8 @@ impl Scanner {
         match outcome {
             Outcome::Unchanged => {}
             Outcome::Gone => {
-                if self.desired.jobs.remove(&due.id).is_some() {
+                if self.desired.jobs.contains_key(&due.id) {
+                    Arc::make_mut(&mut self.desired).jobs.remove(&due.id);
                     info!(job = %due.id, "a job is gone");
                 }
             }
@@ -292,7 +318,7 @@ impl Scanner {
                 if unsettled && self.settle.put_off(&due, self.machine.now().mono) {
                     return;
                 }
-                self.desired.jobs.insert(due.id, Arc::new(*found));
+                Arc::make_mut(&mut self.desired).jobs.insert(due.id, Arc::new(*found));
             }
         }
     }

@@ -28,9 +28,9 @@ use crate::{
     host::{
         handle::{CommandError, Reply},
         instances,
-        keeper::Keeper,
+        keeper::{Keeper, Past},
         machine::{KEEP_ALL, Machine, log_policy},
-        message::{Ending, JobMessage, Update},
+        message::{Ending, Inbox, JobMessage, Living, Messages, Update},
         publish,
         run::{FACTS_MAX, Fact, Facts},
         view::JobView,
@@ -75,33 +75,29 @@ pub struct Supervisor {
 
 /// What the loop waits for.
 enum Heard {
-    Message(Option<JobMessage>),
+    Message(Option<Box<JobMessage>>),
     Fact(Fact),
     Tick,
 }
 
 impl Supervisor {
     /// Starts the actor; it ends by `JobMessage::End` when nothing of its job runs any more.
-    pub fn spawn(
-        machine: &Arc<Machine>,
-        update: Update,
-        trigger: Trigger,
-    ) -> (mpsc::Sender<JobMessage>, tokio::task::JoinHandle<()>) {
-        let (inbox, messages) = mpsc::channel(crate::host::message::INBOX_MAX);
+    pub fn spawn(machine: &Arc<Machine>, update: Update, trigger: Trigger, past: Past) -> Living {
+        let (inbox, messages) = Inbox::open();
         let (facts, heard) = mpsc::channel(FACTS_MAX);
-        let mut actor = Self::new(machine, update, facts);
+        let mut actor = Self::new(machine, update, facts, past);
         // Before anybody sees it: a job without copies looks like one that cannot run.
         actor.set_copies();
         if let Some(reason) = actor.barred() {
             actor.all(&Event::Stop(reason));
         }
         actor.publish();
-        (inbox, tokio::spawn(actor.live(messages, heard, trigger)))
+        Living { inbox, life: tokio::spawn(actor.live(messages, heard, trigger)) }
     }
 
-    fn new(machine: &Arc<Machine>, update: Update, facts: Facts) -> Self {
+    fn new(machine: &Arc<Machine>, update: Update, facts: Facts, past: Past) -> Self {
         let id = update.found.id.clone();
-        let keeper = Keeper::open(machine, &id);
+        let keeper = Keeper::open(machine, &id, past);
         let policy = update.found.job.as_ref().map_or(KEEP_ALL, |job| log_policy(&job.settings.log));
         let log = machine.log_named(machine.layout.job(&id), JOB_LOG, Sharing::Shared, policy);
         Self {
@@ -123,7 +119,7 @@ impl Supervisor {
         }
     }
 
-    async fn live(mut self, mut inbox: mpsc::Receiver<JobMessage>, mut facts: mpsc::Receiver<Fact>, trigger: Trigger) {
+    async fn live(mut self, mut inbox: Messages, mut facts: mpsc::Receiver<Fact>, trigger: Trigger) {
         if let Some(job) = &self.job {
             self.keeper.prune(job);
             if let Err(error) = self.log.prune(self.machine.now()) {
@@ -148,7 +144,7 @@ impl Supervisor {
                 () = until(&clock, deadline) => Heard::Tick,
             };
             match heard {
-                Heard::Message(Some(message)) => self.message(message),
+                Heard::Message(Some(message)) => self.message(*message),
                 Heard::Message(None) => {
                     is_told = false;
                     // Without a reconciler there is no host. One that told to end before it let go has said enough.
@@ -171,7 +167,7 @@ impl Supervisor {
         self.leave(inbox);
     }
 
-    fn leave(self, mut inbox: mpsc::Receiver<JobMessage>) {
+    fn leave(self, mut inbox: Messages) {
         inbox.close();
         while let Ok(message) = inbox.try_recv() {
             message.refuse();

@@ -51,7 +51,7 @@ pub struct JobView {
     /// Whether a person stopped it; it then stays stopped over restarts of the host.
     pub stopped_by: Option<String>,
     /// Whether its schedules are paused.
-    pub paused: Option<Paused>,
+    pub paused: Option<Box<Paused>>,
 }
 
 impl JobView {

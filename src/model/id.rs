@@ -1,6 +1,6 @@
 //! Names: of jobs, runs, instances. Parsed once at the door; valid ever after.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +31,7 @@ pub enum NameError {
 /// The name of a job: its folder's name, with the case the user gave it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct JobName(Box<str>);
+pub struct JobName(Arc<str>);
 
 impl JobName {
     /// Parses a folder name.
@@ -98,7 +98,7 @@ impl TryFrom<String> for JobName {
 
 impl From<JobName> for String {
     fn from(name: JobName) -> Self {
-        name.0.into()
+        name.as_str().to_owned()
     }
 }
 

@@ -1,6 +1,6 @@
 //! A job as found in its folder: what would run, and what is wrong with it.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, fmt, path::Path, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -46,8 +46,35 @@ pub struct FileFact {
     pub size: u64,
 }
 
-/// The files of a job's folder, by their path relative to it, with `/` between parts.
-pub type Manifest = BTreeMap<String, FileFact>;
+/// The files of a job's folder, by their path relative to it, with `/` between parts. It takes no more room than they do:
+/// there is one for each job, whatever it does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Manifest(Box<[(Box<str>, FileFact)]>);
+
+impl Manifest {
+    /// Returns what is known of a file.
+    pub fn get(&self, path: &str) -> Option<&FileFact> {
+        let place = self.0.binary_search_by(|(known, _)| (**known).cmp(path)).ok()?;
+        Some(&self.0[place].1)
+    }
+
+    /// Returns the paths in their order.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.iter().map(|(path, _)| path)
+    }
+
+    /// Returns the files in the order of their paths.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &FileFact)> {
+        self.0.iter().map(|(path, fact)| (&**path, fact))
+    }
+}
+
+impl FromIterator<(String, FileFact)> for Manifest {
+    fn from_iter<I: IntoIterator<Item = (String, FileFact)>>(files: I) -> Self {
+        let by_path: BTreeMap<String, FileFact> = files.into_iter().collect();
+        Self(by_path.into_iter().map(|(path, fact)| (path.into(), fact)).collect())
+    }
+}
 
 /// A job that can run.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,11 +82,11 @@ pub struct Job {
     /// Its kind and name.
     pub id: JobId,
     /// Its folder, absolute.
-    pub root: PathBuf,
+    pub root: Arc<Path>,
     /// What runs.
     pub script: Script,
     /// Its settings.
-    pub settings: Settings,
+    pub settings: Arc<Settings>,
     /// `settings.job` as the user wrote it.
     pub raw_settings: Map<String, Value>,
     /// Hash of everything whose change means a restart: names, bytes and modes of its files, settings that matter to the
@@ -93,9 +120,9 @@ pub struct Script {
     /// the settings it is that command's text.
     pub run_command: String,
     /// The folder of the script relative to the job's folder; empty for the folder itself.
-    pub dir: PathBuf,
+    pub dir: Box<Path>,
     /// Kudu's name of what runs it, as logs show it: `BashScriptHost`, `PythonScriptHost`, …
-    pub script_host: String,
+    pub script_host: &'static str,
     /// Program and leading arguments. A program that starts with `./` lies in the working directory.
     pub program: Vec<String>,
     /// Whether the script runs in place when the settings don't say (Kudu does so with Node).
@@ -142,9 +169,9 @@ pub struct Found {
     /// Its kind and name.
     pub id: JobId,
     /// Its folder, absolute.
-    pub root: PathBuf,
+    pub root: Arc<Path>,
     /// The folder in which its script is looked for, relative to `root`, whatever is wrong with it; empty for `root`.
-    pub dir: PathBuf,
+    pub dir: Box<Path>,
     /// The job, when it can run.
     pub job: Option<Arc<Job>>,
     /// What is wrong with it, the worst first.

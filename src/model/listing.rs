@@ -5,7 +5,11 @@
 //!
 //! It must never hold the bytes of files, but for the first line's worth of candidates and the text of `settings.job`.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::model::{
     id::JobId,
@@ -27,7 +31,7 @@ pub struct FolderListing {
     /// The job's kind and name.
     pub id: JobId,
     /// Its folder, absolute.
-    pub root: PathBuf,
+    pub root: Arc<Path>,
     /// Everything below the folder, by its path relative to it, with `/` between parts.
     pub entries: BTreeMap<String, Entry>,
     /// The first bytes of the files in the script's folder, at most [`HEAD_BYTES_MAX`] of each.
@@ -136,10 +140,10 @@ pub enum LinkTo {
 
 impl FolderListing {
     /// Returns a listing of an empty folder.
-    pub fn empty(id: JobId, root: PathBuf) -> Self {
+    pub fn empty(id: JobId, root: &Path) -> Self {
         Self {
             id,
-            root,
+            root: root.into(),
             entries: BTreeMap::new(),
             heads: BTreeMap::new(),
             settings: BTreeMap::new(),
@@ -202,10 +206,20 @@ pub fn join(dir: &str, name: &str) -> String {
     if dir.is_empty() { name.to_owned() } else { format!("{dir}/{name}") }
 }
 
+/// Returns the last part of a relative path.
+pub fn name_of(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// Returns the folder of a relative path; empty for what lies in the job's own folder.
+pub fn folder_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
 /// Returns whether a change of this file never means a new content: `settings.job` (its values are compared instead),
 /// `disable.job`, and noise.
 pub fn is_beside_content(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
+    let name = name_of(path);
     is_settings(name) || is_disable_marker(name) || is_noise(path)
 }
 
@@ -285,7 +299,7 @@ mod tests {
 
     fn listing(paths: &[&str]) -> FolderListing {
         let id = JobId { kind: JobKind::Triggered, name: JobName::parse("j").expect("a name") };
-        let mut listing = FolderListing::empty(id, "/jobs/triggered/j".into());
+        let mut listing = FolderListing::empty(id, Path::new("/jobs/triggered/j"));
         for path in paths {
             let kind = if path.ends_with('/') { EntryKind::Folder } else { EntryKind::File };
             let entry = Entry { kind, size: 0, mode: 0o644, hash: ContentHash([0; 16]) };

@@ -3,7 +3,11 @@
 //! Reading the text, with the line and column of each defect, is `decide::settings`. The map as the user wrote it is kept
 //! beside these values, because the API gives it back unchanged (spec/kudu-webjobs 2.1).
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -172,7 +176,15 @@ pub struct LogSetting {
     pub max_age: Duration,
 }
 
+/// What a job has that says nothing.
+static USUAL: LazyLock<Arc<Settings>> = LazyLock::new(Arc::default);
+
 impl Settings {
+    /// Returns the settings as a job holds them. Most say nothing: these share one value.
+    pub fn shared(self) -> Arc<Self> {
+        if self == **USUAL { Arc::clone(&USUAL) } else { Arc::new(self) }
+    }
+
     /// Returns how long a run may be quiet, where `host` is the limit of jobs that say nothing.
     pub fn idle_limit(&self, host: Option<Duration>) -> Option<Duration> {
         self.idle_timeout.or(host).filter(|limit| !limit.is_zero())

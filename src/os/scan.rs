@@ -93,16 +93,16 @@ pub fn scan_all<T: Send>(
         }
         done
     });
-    for item in work {
+    cache.put_all(work.into_iter().map(|item| {
         let (id, _, seen) = item.into_inner().unwrap_or_else(PoisonError::into_inner);
-        cache.put(id.clone(), seen);
-    }
+        (id.clone(), seen)
+    }));
     done
 }
 
 /// Scans one folder. `seen` is what was seen of it before, and afterwards what was seen now.
 pub fn scan_job(id: &JobId, root: &Path, seen: &mut Seen, time: ScanTime) -> Scan {
-    let mut listing = FolderListing::empty(id.clone(), root.to_owned());
+    let mut listing = FolderListing::empty(id.clone(), root);
     let walk = match Walk::of(root, &mut listing) {
         Ok(walk) => walk,
         Err(error) => {
@@ -127,31 +127,41 @@ pub fn scan_job(id: &JobId, root: &Path, seen: &mut Seen, time: ScanTime) -> Sca
     Scan::Seen(Box::new(listing))
 }
 
-/// Reads the first bytes and the settings in the script's folder.
+/// Reads the first bytes and the settings in the script's folder, as far as that was not done while they were hashed.
 fn read_beginnings(root: &Path, listing: &mut FolderListing) {
     let dir = listing.script_dir();
     let wanted = |name: &str, entry: &listing::Entry| entry.is_file() && !listing::is_noise(name);
     let files = listing.children(&dir).filter(|(name, entry)| wanted(name, entry));
-    let files: Vec<_> = files.map(|(name, entry)| (name.to_owned(), entry.size, entry.kind.clone())).collect();
-    for (name, size, kind) in files {
-        let path = listing::join(&dir, &name);
-        let is_settings = listing::is_settings(&name);
-        let limit = if is_settings { SETTINGS_BYTES_MAX + 1 } else { HEAD_BYTES_MAX as u64 };
+    let files = files.map(|(name, entry)| (listing::join(&dir, name), entry.size, entry.kind.clone()));
+    let files: Vec<_> = files.filter(|(path, ..)| !is_kept(listing, path)).collect();
+    for (path, size, kind) in files {
+        let limit = head_max(&path) as u64;
         let followed = kind == EntryKind::Link(LinkTo::File);
-        let bytes = match hash::read_head(&root.join(&path), size.min(limit), limit, followed) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                note(listing, path, &error);
-                continue;
-            }
-        };
-        if !is_settings {
-            listing.heads.insert(path, bytes);
-        } else if bytes.len() as u64 <= SETTINGS_BYTES_MAX {
-            match listing::text(&bytes) {
-                Ok(text) => drop(listing.settings.insert(path, text.to_owned())),
-                Err(not_text) => drop(listing.not_text.insert(path, not_text)),
-            }
+        match hash::read_head(&root.join(&path), size.min(limit), limit, followed) {
+            Ok(bytes) => keep_beginning(listing, path, bytes),
+            Err(error) => note(listing, path, &error),
+        }
+    }
+}
+
+fn is_kept(listing: &FolderListing, path: &str) -> bool {
+    listing.heads.contains_key(path) || listing.settings.contains_key(path) || listing.not_text.contains_key(path)
+}
+
+/// How much is kept of a file in the script's folder, by its path. Of settings it is one byte more than they may have.
+fn head_max(path: &str) -> usize {
+    let is_settings = listing::is_settings(listing::name_of(path));
+    if is_settings { usize::try_from(SETTINGS_BYTES_MAX + 1).unwrap_or(usize::MAX) } else { HEAD_BYTES_MAX }
+}
+
+/// Keeps the beginning of a file in the script's folder, or the text of its settings.
+fn keep_beginning(listing: &mut FolderListing, path: String, bytes: Vec<u8>) {
+    if !listing::is_settings(listing::name_of(&path)) {
+        listing.heads.insert(path, bytes);
+    } else if bytes.len() as u64 <= SETTINGS_BYTES_MAX {
+        match listing::text(&bytes) {
+            Ok(text) => drop(listing.settings.insert(path, text.to_owned())),
+            Err(not_text) => drop(listing.not_text.insert(path, not_text)),
         }
     }
 }

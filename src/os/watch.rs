@@ -83,12 +83,11 @@ struct Hints {
 type Identity = Option<(u64, u64)>;
 
 impl Watch {
-    /// Begins to watch `roots`. The watches are set up on a thread of their own; when they are, everything is hinted at
-    /// once, since what changed before was not seen.
+    /// Prepares to watch `roots`; nothing is watched before [`Self::begin`].
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(roots: Vec<PathBuf>, mode: WatchMode) -> io::Result<Self> {
+    pub fn prepare(roots: Vec<PathBuf>, mode: WatchMode) -> io::Result<Self> {
         let dirty = Arc::new(Dirty::default());
         if mode == WatchMode::PollOnly {
             dirty.blind("watching is turned off, so changes are found on a timer only".to_owned());
@@ -96,11 +95,19 @@ impl Watch {
         }
         // One place is enough: a request that finds another one waiting is answered by that one.
         let (asks, asked) = mpsc::sync_channel(1);
-        let _ = asks.try_send(Watched);
         let keeper = Keeper { roots: roots.clone(), dirty: Arc::clone(&dirty), asks: asks.clone() };
         // Its watcher holds senders of its own: the end is told by `Dirty::close`.
         thread::Builder::new().name("watch".to_owned()).spawn(move || keeper.run(&asked))?;
         Ok(Self { dirty, roots, keeper: Some(asks) })
+    }
+
+    /// Begins to watch. The watches are set up on a thread of their own; when they are, everything is hinted at once, since
+    /// what changed before was not seen.
+    pub fn begin(&self) {
+        if let Some(keeper) = &self.keeper {
+            // Full: a request waits already.
+            let _ = keeper.try_send(Watched);
+        }
     }
 
     /// Watches afresh when a root is not the folder that is watched: it came, went or moved unseen. Costs a look at each.

@@ -164,7 +164,7 @@ impl WorkCopies {
     /// When the folder is not what discovery saw, or cannot be copied.
     pub fn prepare(&self, job: &Job) -> Result<WorkCopy, CopyError> {
         if job.in_place() {
-            return Ok(WorkCopy { root: job.root.clone(), _copied: None });
+            return Ok(WorkCopy { root: job.root.to_path_buf(), _copied: None });
         }
         let slot = Arc::clone(lock(&self.slots).entry(job.id.clone()).or_default());
         let mut newest = lock(&slot);
@@ -185,7 +185,7 @@ impl WorkCopies {
     /// waits for somebody who does.
     pub fn ready(&self, job: &Job) -> Option<WorkCopy> {
         if job.in_place() {
-            return Some(WorkCopy { root: job.root.clone(), _copied: None });
+            return Some(WorkCopy { root: job.root.to_path_buf(), _copied: None });
         }
         let slot = lock(&self.slots).get(&job.id).map(Arc::clone)?;
         let newest = slot.try_lock().ok()?;

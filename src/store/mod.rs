@@ -12,6 +12,7 @@ pub mod hooks;
 pub mod index;
 pub mod layout;
 pub mod log;
+pub mod looks;
 pub mod occurrences;
 pub mod open_runs;
 pub mod overrides;

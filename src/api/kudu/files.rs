@@ -1,8 +1,17 @@
 //! Which files a job has in its data folder: Kudu links only to those that are there (spec/kudu-webjobs 8.7).
 
+use std::collections::BTreeSet;
+
 use crate::{
-    model::id::{JobId, JobKind, RunId},
-    store::layout::{Layout, OUTPUT_LOG, SCHEDULER_LOG},
+    model::{
+        id::{JobId, JobKind, RunId},
+        time::Wall,
+    },
+    store::{
+        index::records,
+        layout::{Layout, OUTPUT_LOG, SCHEDULER_LOG},
+        looks::Looks,
+    },
 };
 
 /// The log of errors that very old runs have.
@@ -31,6 +40,43 @@ pub struct RunFiles {
     pub has_output: bool,
     /// There is a log of its errors alone.
     pub has_error: bool,
+}
+
+/// The files of many jobs, for a list. It reads the disk: use it on a thread that may wait.
+#[derive(Debug)]
+pub struct Shelf<'a> {
+    layout: &'a Layout,
+    looks: &'a Looks,
+    /// The jobs that have a data folder; `None` when that is not to be known.
+    with_data: Option<BTreeSet<JobId>>,
+    now: Wall,
+}
+
+impl<'a> Shelf<'a> {
+    /// Looks which jobs have files at all.
+    pub fn new(layout: &'a Layout, looks: &'a Looks, now: Wall) -> Self {
+        Self { layout, looks, with_data: records::jobs_with_data(layout).ok(), now }
+    }
+
+    /// Looks for a job's files; what lies in a folder that has not changed is remembered.
+    pub fn of_job(&self, job: &JobId, latest: Option<RunId>) -> JobFiles {
+        if self.with_data.as_ref().is_some_and(|jobs| !jobs.contains(job)) {
+            return JobFiles::default();
+        }
+        let [one, other, scheduler_log] =
+            self.looks.has(&self.layout.job(job), [SDK_MARKERS[0], SDK_MARKERS[1], SCHEDULER_LOG], self.now);
+        let is_triggered = job.kind == JobKind::Triggered;
+        let of_run = |run| {
+            let [has_output, has_error] = self.looks.has(&self.layout.run(job, run), [OUTPUT_LOG, ERROR_LOG], self.now);
+            RunFiles { has_output, has_error }
+        };
+        JobFiles {
+            log: None,
+            uses_sdk: one || other,
+            has_scheduler_log: is_triggered && scheduler_log,
+            latest: latest.filter(|_| is_triggered).map(of_run).unwrap_or_default(),
+        }
+    }
 }
 
 /// Looks for a job's files.

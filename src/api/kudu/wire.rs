@@ -16,7 +16,7 @@ use crate::{
     host::view::JobView,
     model::{
         dotnet,
-        id::{Instance, JobId, JobKind, RunId},
+        id::{Instance, JobKind, RunId},
         run::{RunPhase, RunRecord},
         status::StateWord,
         time::Wall,
@@ -27,44 +27,44 @@ use crate::{
 /// A job.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub enum KuduJob {
+pub enum KuduJob<'a> {
     /// Kept running.
-    Continuous(Box<KuduContinuous>),
+    Continuous(Box<KuduContinuous<'a>>),
     /// Run on a schedule or on request.
-    Triggered(Box<KuduTriggered>),
+    Triggered(Box<KuduTriggered<'a>>),
 }
 
 /// A continuous job.
 #[derive(Debug, Serialize)]
-pub struct KuduContinuous {
+pub struct KuduContinuous<'a> {
     status: String,
     detailed_status: String,
     log_url: String,
     #[serde(flatten)]
-    common: KuduCommon,
+    common: KuduCommon<'a>,
 }
 
 /// A triggered job.
 #[derive(Debug, Serialize)]
-pub struct KuduTriggered {
+pub struct KuduTriggered<'a> {
     latest_run: Option<KuduRun>,
     history_url: String,
     scheduler_logs_url: Option<String>,
     #[serde(flatten)]
-    common: KuduCommon,
+    common: KuduCommon<'a>,
 }
 
 #[derive(Debug, Serialize)]
-struct KuduCommon {
-    name: String,
-    run_command: Option<String>,
+struct KuduCommon<'a> {
+    name: &'a str,
+    run_command: Option<&'a str>,
     url: String,
     extra_info_url: String,
     #[serde(rename = "type")]
     kind: JobKind,
     error: Option<String>,
     using_sdk: bool,
-    settings: Map<String, Value>,
+    settings: &'a Map<String, Value>,
 }
 
 /// A run of a triggered job.
@@ -114,7 +114,7 @@ pub struct Frame {
 
 impl Frame {
     /// Shows a job as Kudu does; `elsewhere` tells what other hosts do with it.
-    pub fn job(&self, view: &JobView, files: JobFiles, elsewhere: &[(Instance, String)]) -> KuduJob {
+    pub fn job<'a>(&self, view: &'a JobView, files: JobFiles, elsewhere: &[(Instance, String)]) -> KuduJob<'a> {
         let id = &view.found.id;
         let common = self.common(view, files.uses_sdk);
         match id.kind {
@@ -151,17 +151,17 @@ impl Frame {
         }
     }
 
-    fn common(&self, view: &JobView, using_sdk: bool) -> KuduCommon {
+    fn common<'a>(&self, view: &'a JobView, using_sdk: bool) -> KuduCommon<'a> {
         let found = &view.found;
         KuduCommon {
-            name: found.id.name.to_string(),
-            run_command: view.job.as_ref().map(|job| job.script.run_command.clone()),
+            name: found.id.name.as_str(),
+            run_command: view.job.as_ref().map(|job| job.script.run_command.as_str()),
             url: self.links.job(&found.id),
             extra_info_url: self.links.page(&found.id),
             kind: found.id.kind,
             error: error_text(view),
             using_sdk,
-            settings: found.raw_settings.clone(),
+            settings: &found.raw_settings,
         }
     }
 
@@ -202,15 +202,6 @@ fn error_text(view: &JobView) -> Option<String> {
     let fatal = view.found.problems.iter().filter(|problem| problem.fatal);
     let texts: Vec<String> = fatal.map(ToString::to_string).collect();
     (!texts.is_empty()).then(|| texts.join("; "))
-}
-
-/// Returns the job that an answer is about, for its order in lists: triggered jobs come first.
-pub fn list_order(id: &JobId) -> (u8, JobId) {
-    let first = match id.kind {
-        JobKind::Triggered => 0,
-        JobKind::Continuous => 1,
-    };
-    (first, id.clone())
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ pub fn job(view: &JobView, now: Wall) -> JobWire {
         active: view.active.iter().map(|one| run(one, now)).collect(),
         latest: view.latest.as_ref().map(|one| run(one, now)),
         next: view.next,
-        paused: view.paused.as_ref().map(pause),
+        paused: view.paused.as_deref().map(pause),
         schedules: schedules.unwrap_or_default(),
         restarts: view.restarts,
         settings: found.raw_settings.clone(),

@@ -2,14 +2,14 @@
 
 mod queue;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use serde_json::Map;
 
 use super::*;
 use crate::model::{
     id::{Instance, JobId, JobKind, JobName},
-    job::{ContentHash, Script},
+    job::{ContentHash, Manifest, Script},
     journal,
     settings::Settings,
 };
@@ -23,19 +23,19 @@ fn job(expressions: &[&str]) -> Job {
     };
     let script = Script {
         run_command: "run.sh".to_owned(),
-        dir: "".into(),
-        script_host: "BashScriptHost".to_owned(),
+        dir: Path::new("").into(),
+        script_host: "BashScriptHost",
         program: vec!["bash".to_owned(), "run.sh".to_owned()],
         in_place_default: false,
     };
     Job {
         id: JobId { kind: JobKind::Triggered, name: JobName::parse("a").expect("a name") },
-        root: "/jobs/triggered/a".into(),
+        root: Path::new("/jobs/triggered/a").into(),
         script,
-        settings: Settings { schedules: expressions.iter().map(setting).collect(), ..Settings::default() },
+        settings: Settings { schedules: expressions.iter().map(setting).collect(), ..Settings::default() }.into(),
         raw_settings: Map::new(),
         content: ContentHash([0; 16]),
-        files: BTreeMap::new(),
+        files: Manifest::default(),
         disable_marker: false,
     }
 }
@@ -251,8 +251,8 @@ fn of_two_hosts_the_one_that_sees_a_wrong_clock_later_follows_the_other() {
 /// A job that comes with a moment of the past.
 fn comes_late(moment: &str, journal: &Journal, catch_up: CatchUp) -> Host {
     let mut host = Host::start(journal, &["0 0 0 1 1 *"], "01T10:00:00");
-    let settings = Settings { catch_up, run_at: Some(at(moment)), ..host.job.settings.clone() };
-    host.job = Arc::new(Job { settings, ..(*host.job).clone() });
+    let settings = Settings { catch_up, run_at: Some(at(moment)), ..(*host.job.settings).clone() };
+    host.job = Arc::new(Job { settings: settings.into(), ..(*host.job).clone() });
     host.bar("01T10:00:01", None);
     host
 }

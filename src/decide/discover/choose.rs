@@ -41,7 +41,7 @@ pub(super) struct Chosen<'a> {
     /// Its extension, in lower case; `None` when the system executes it by itself.
     pub extension: Option<&'a str>,
     /// What runs it, as logs show it.
-    pub host: &'a str,
+    pub host: &'static str,
     /// Its facts.
     pub entry: &'a Entry,
 }
@@ -71,7 +71,7 @@ struct Folder<'a> {
     around: &'a Surroundings<'a>,
     files: Vec<(&'a str, &'a Entry)>,
     /// Extensions with the name of what runs them, in the order in which they are tried.
-    kinds: Vec<(&'a str, &'a str)>,
+    kinds: Vec<(&'a str, &'static str)>,
 }
 
 impl<'a> Folder<'a> {

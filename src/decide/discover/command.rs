@@ -4,7 +4,7 @@
 //! program named there, else through bash. Other scripts are an argument of their interpreter, so that neither mode nor
 //! first line matters. The rest is executed by the system itself.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::{Surroundings, choose::Chosen, folder, problem};
 use crate::model::{
@@ -54,8 +54,8 @@ pub(super) fn of_file(
         Ok(program) => {
             let script = Script {
                 run_command: path.clone(),
-                dir: PathBuf::from(dir),
-                script_host: chosen.host.to_owned(),
+                dir: Path::new(dir).into(),
+                script_host: chosen.host,
                 program,
                 in_place_default: chosen.host == "NodeScriptHost",
             };
@@ -81,8 +81,8 @@ pub(super) fn explicit(
         Ok(program) => {
             let script = Script {
                 run_command: command.join(" "),
-                dir: PathBuf::from(dir),
-                script_host: "CommandScriptHost".to_owned(),
+                dir: Path::new(dir).into(),
+                script_host: "CommandScriptHost",
                 program: std::iter::once(program).chain(rest.iter().cloned()).collect(),
                 in_place_default: false,
             };

@@ -140,8 +140,8 @@ pub(super) fn bytes(files: &Manifest, script: &Script, settings: &Settings, in_p
         count(bytes, text.len());
         bytes.extend(text.as_bytes());
     };
-    count(&mut bytes, files.len());
-    for (path, fact) in files {
+    count(&mut bytes, files.iter().len());
+    for (path, fact) in files.iter() {
         text(&mut bytes, path);
         bytes.extend(fact.hash.0);
         bytes.extend(fact.mode.to_le_bytes());
@@ -165,13 +165,13 @@ pub(super) fn bytes(files: &Manifest, script: &Script, settings: &Settings, in_p
 fn file_changed(old: &Job, new: &Job, but: &BTreeSet<String>) -> Option<Change> {
     let (in_place, own) = (new.in_place(), &new.script.run_command);
     let (old, new) = (&old.files, &new.files);
-    let compare = |path: &String| match (old.get(path), new.get(path)) {
+    let compare = |path: &str| match (old.get(path), new.get(path)) {
         _ if but.contains(path) => None,
-        (Some(was), Some(is)) if was.hash != is.hash || was.size != is.size => Some(Change::Changed(path.clone())),
-        (Some(was), Some(is)) if was.mode != is.mode => Some(Change::Mode(path.clone())),
-        (Some(_), None) if !in_place => Some(Change::Removed(path.clone())),
-        (None, Some(_)) if !in_place => Some(Change::Added(path.clone())),
+        (Some(was), Some(is)) if was.hash != is.hash || was.size != is.size => Some(Change::Changed(path.to_owned())),
+        (Some(was), Some(is)) if was.mode != is.mode => Some(Change::Mode(path.to_owned())),
+        (Some(_), None) if !in_place => Some(Change::Removed(path.to_owned())),
+        (None, Some(_)) if !in_place => Some(Change::Added(path.to_owned())),
         (None | Some(_), None | Some(_)) => None,
     };
-    compare(own).or_else(|| new.keys().find_map(compare)).or_else(|| old.keys().find_map(compare))
+    compare(own).or_else(|| new.paths().find_map(compare)).or_else(|| old.paths().find_map(compare))
 }

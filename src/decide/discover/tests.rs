@@ -79,11 +79,7 @@ fn each_kind_is_started_its_own_way() {
         put(&mut listing, file, mode, head);
         let found = discover(&listing, &AROUND.all());
         let job = found.job.clone().unwrap_or_else(|| panic!("{file} {head:?}: {:?}", found.problems));
-        assert_eq!(
-            (&job.script.program[..], job.script.script_host.as_str()),
-            (&own(program)[..], host),
-            "{file} {head:?}"
-        );
+        assert_eq!((&job.script.program[..], job.script.script_host), (&own(program)[..], host), "{file} {head:?}");
         assert_eq!(job.script.in_place_default, host == "NodeScriptHost");
     }
 }
@@ -211,7 +207,7 @@ fn markers_are_carried_and_do_not_change_the_content() {
 fn a_job_that_becomes_a_singleton_starts_anew() {
     let plain = job_with(&["run.sh"], "{}");
     let mut single = (*plain).clone();
-    single.settings.is_singleton = true;
+    Arc::make_mut(&mut single.settings).is_singleton = true;
     assert_eq!(what_changed(&plain, &single), Some(Change::Setting("is_singleton")));
     assert_eq!(what_changed(&single, &plain), None);
 }
@@ -325,7 +321,7 @@ fn read_settings(text: &str, _: JobKind) -> ReadSettings {
 
 pub(super) fn folder(files: &[&str]) -> FolderListing {
     let id = JobId { kind: JobKind::Continuous, name: JobName::parse("j").expect("a name") };
-    let mut listing = FolderListing::empty(id, "/jobs/continuous/j".into());
+    let mut listing = FolderListing::empty(id, Path::new("/jobs/continuous/j"));
     for file in files {
         put(&mut listing, file, PLAIN, "");
         for (slash, _) in file.match_indices('/') {

@@ -13,7 +13,10 @@ use crate::{
         dispatch::Answer,
         pause::last_moment,
     },
-    host::machine::{Machine, log_policy},
+    host::{
+        keeper::Past,
+        machine::{Machine, log_policy},
+    },
     model::{
         event::News,
         id::{JobId, RunId},
@@ -55,8 +58,22 @@ pub struct Rest {
 
 impl Agenda {
     /// Makes an empty agenda that knows what the journal tells.
-    pub fn new(machine: &Machine, job: &JobId) -> Self {
-        Self { plan: agenda::Agenda::new(served(machine, job), machine.began), ..Self::default() }
+    pub fn new(machine: &Machine, job: &JobId, past: Past) -> Self {
+        let (served, is_settled) = match past {
+            Past::None => (None, true),
+            Past::OnDisk => (served(machine, job), false),
+        };
+        Self { plan: agenda::Agenda::new(served, machine.began), is_settled, ..Self::default() }
+    }
+
+    /// Returns the same where what waited when the last host ended has had its answers.
+    pub fn settled(self) -> Self {
+        Self { is_settled: true, ..self }
+    }
+
+    /// Returns whether there are schedules, resting or not.
+    pub fn has_schedules(&self) -> bool {
+        self.plan.has_schedules()
     }
 
     /// Forgets all schedules.

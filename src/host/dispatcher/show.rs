@@ -27,7 +27,7 @@ impl Dispatcher {
             next: self.agenda.next(),
             restarts: 0,
             stopped_by: self.wishes.stopped.as_ref().map(|stopped| stopped.by.clone()),
-            paused: self.paused(),
+            paused: self.paused().map(Box::new),
         };
         self.machine.view.publish(view, self.machine.now().wall);
     }

@@ -1,5 +1,7 @@
 //! What Kudu does and webjobd does only when asked to be like it.
 
+use std::path::Path;
+
 use serde_json::{Map, Value};
 
 use super::{CommandError, HostHandle};
@@ -17,7 +19,7 @@ impl HostHandle {
     pub async fn overwrite_settings(&self, job: &JobId, sent: &[u8]) -> Result<(), CommandError> {
         let view = self.view().job(job).ok_or_else(|| CommandError::NoJob(job.clone()))?;
         let settings = serde_json::from_slice::<Map<String, Value>>(sent).map_or(Value::Null, Value::Object);
-        let dir = view.found.job.as_ref().map(|found| found.script.dir.clone()).unwrap_or_default();
+        let dir = view.found.job.as_ref().map_or(Path::new(""), |found| &found.script.dir);
         let path = view.found.root.join(dir).join("settings.job");
         let write = move || {
             let text = settings.to_string();

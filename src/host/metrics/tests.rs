@@ -53,8 +53,8 @@ fn began(job: &JobId) -> News {
 fn view(id: &JobId, state: StateWord) -> Arc<JobView> {
     let found = Found {
         id: id.clone(),
-        root: "/jobs".into(),
-        dir: std::path::PathBuf::new(),
+        root: std::path::Path::new("/jobs").into(),
+        dir: std::path::Path::new("").into(),
         job: None,
         problems: Vec::new(),
         raw_settings: serde_json::Map::new(),

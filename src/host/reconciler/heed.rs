@@ -5,21 +5,21 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::Reconciler;
-use crate::host::{
-    handle::Reply,
-    message::{JobMessage, Update},
+use crate::{
+    host::{handle::Reply, message::Update},
+    model::id::JobId,
 };
 
 impl Reconciler {
     /// Tells every actor to look at its job again, and answers when all have.
-    pub(super) async fn heed_settings(&self, reply: Option<Reply<()>>) {
+    pub(super) async fn heed_settings(&mut self, reply: Option<Reply<()>>) {
         let mut told = Vec::new();
-        for (id, actor) in &self.actors {
-            let Some(found) = self.observed.get(id) else { continue };
-            let update = Update { found: Arc::clone(found), wishes: actor.wishes.clone() };
+        let ids: Vec<JobId> = self.actors.keys().cloned().collect();
+        for id in ids {
+            let (Some(actor), Some(found)) = (self.actors.get(&id), self.observed.get(&id)) else { continue };
+            let update = Update { found: Arc::clone(found), wishes: actor.wishes().clone() };
             let (heard, hears) = oneshot::channel();
-            // One that has ended needs no telling.
-            let _ = actor.inbox.send(JobMessage::Update(Box::new(update), Some(heard))).await;
+            self.tell(&id, update, Some(heard)).await;
             told.push(hears);
         }
         let Some(reply) = reply else { return };

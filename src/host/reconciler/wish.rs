@@ -102,10 +102,8 @@ impl Reconciler {
     ) -> Option<oneshot::Receiver<Result<(), CommandError>>> {
         self.observed.insert(job.clone(), Arc::clone(&found));
         let update = Update { found, wishes: self.overrides.wishes(job) };
-        let actor = self.actors.get_mut(job)?;
-        actor.wishes.clone_from(&update.wishes);
         let (reply, told) = oneshot::channel();
-        actor.inbox.send(JobMessage::Update(Box::new(update), Some(reply))).await.ok()?;
+        self.tell(job, update, Some(reply)).await;
         Some(told)
     }
 }

@@ -206,7 +206,7 @@ impl Task {
 
     async fn start(&self, copy: Option<&WorkCopy>) -> Result<Started, String> {
         let job = &self.job;
-        let path = copy.map_or(job.root.as_path(), WorkCopy::root);
+        let path = copy.map_or(&*job.root, WorkCopy::root);
         let cwd = path.join(&job.script.dir);
         let env = self.environment(path, &cwd)?;
         let (program, args) = self.command();

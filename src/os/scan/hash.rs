@@ -9,7 +9,7 @@
 use std::{
     collections::BTreeMap,
     fs::{File, Metadata, OpenOptions},
-    io::{self, Read, Seek},
+    io::{self, Read},
     path::Path,
 };
 
@@ -46,6 +46,8 @@ pub(super) struct Hashed {
     pub hash: ContentHash,
     /// Whether it changed while it was read.
     pub changed: bool,
+    /// Its beginning, where it was read for this.
+    pub head: Option<Vec<u8>>,
 }
 
 impl HashCache {
@@ -64,6 +66,11 @@ impl HashCache {
         self.jobs.remove(id).unwrap_or_default()
     }
 
+    /// Puts back what was seen of many jobs, in less room than one by one.
+    pub fn put_all(&mut self, seen: impl Iterator<Item = (JobId, Seen)>) {
+        self.jobs.append(&mut seen.collect());
+    }
+
     /// Puts back what was seen of a job.
     pub fn put(&mut self, id: JobId, seen: Seen) {
         self.jobs.insert(id, seen);
@@ -79,13 +86,19 @@ impl Seen {
         self.fingerprint = (!self.racy).then_some(fingerprint);
     }
 
-    /// Hashes a file, or remembers the hash from `before`.
-    pub(super) fn hash(&mut self, path: &Path, metadata: &Metadata, before: &Self, now: Wall) -> io::Result<Hashed> {
+    /// Hashes a file, or remembers the hash from `before`. Of a file that is read, the first `head_max` bytes are kept.
+    pub(super) fn hash(
+        &mut self,
+        (path, metadata): (&Path, &Metadata),
+        head_max: usize,
+        before: &Self,
+        now: Wall,
+    ) -> io::Result<Hashed> {
         let key = key(metadata);
         let known = before.files.binary_search_by_key(&key, |(key, _)| *key).ok();
         let hashed = match known {
-            Some(index) => Hashed { hash: before.files[index].1, changed: false },
-            None => file(path)?,
+            Some(index) => Hashed { hash: before.files[index].1, changed: false, head: None },
+            None => file(path, metadata, key, head_max)?,
         };
         if known.is_some() || (!hashed.changed && !is_racy(metadata, now)) {
             self.files.push((key, hashed.hash));
@@ -169,26 +182,34 @@ pub(super) fn fingerprint<'a>(entries: impl Iterator<Item = (&'a str, &'a Metada
     Fingerprint(short(&hasher).0)
 }
 
-fn file(path: &Path) -> io::Result<Hashed> {
+/// Reads a file as it was when it was met: `met` and `known` tell how that was.
+fn file(path: &Path, met: &Metadata, known: [u8; 16], head_max: usize) -> io::Result<Hashed> {
     let mut file = open(path)?;
-    let before = file.metadata()?;
-    if !before.is_file() {
-        return Err(io::Error::new(io::ErrorKind::NotFound, "not a file any more"));
-    }
     let mut hasher = blake3::Hasher::new();
-    let room = usize::try_from(before.len().saturating_add(1)).map_or(CHUNK_BYTES, |room| room.min(CHUNK_BYTES));
+    let mut head = Vec::new();
+    let room = usize::try_from(met.len().saturating_add(1)).map_or(CHUNK_BYTES, |room| room.min(CHUNK_BYTES));
     let mut chunk = vec![0; room];
+    let mut n_bytes = 0;
     loop {
-        match file.read(&mut chunk) {
-            Ok(0) => break,
-            Ok(n_read) => hasher.update(&chunk[..n_read]),
+        let n_read = match file.read(&mut chunk) {
+            Ok(n_read) => n_read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         };
+        hasher.update(&chunk[..n_read]);
+        head.extend_from_slice(&chunk[..n_read.min(head_max - head.len())]);
+        n_bytes += n_read as u64;
+        // As long as it was, and there was room for more: that was all, unless it changed, which is looked at next.
+        if n_read == 0 || (n_read < room && n_bytes == met.len()) {
+            break;
+        }
     }
     let after = file.metadata()?;
-    let changed = key(&before) != key(&after) || file.stream_position()? != after.len();
-    Ok(Hashed { hash: short(&hasher), changed })
+    if !after.is_file() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "not a file any more"));
+    }
+    let changed = known != key(&after) || n_bytes != after.len();
+    Ok(Hashed { hash: short(&hasher), changed, head: Some(head) })
 }
 
 fn key(metadata: &Metadata) -> [u8; 16] {

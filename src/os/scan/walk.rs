@@ -10,8 +10,8 @@ use std::{
 
 use super::{
     ScanTime,
-    hash::{self, Fingerprint, Seen},
-    note,
+    hash::{self, Fingerprint, Hashed, Seen},
+    head_max, keep_beginning, note,
 };
 use crate::model::{
     job::ContentHash,
@@ -84,38 +84,51 @@ impl Walk {
     /// Fills the listing, and returns what was seen.
     pub(super) fn into_entries(self, root: &Path, listing: &mut FolderListing, seen: &Seen, now: Wall) -> Seen {
         let mut own = None;
-        let mut seen_now = Seen::default();
-        for Met { path, place, metadata } in self.found {
+        for Met { path, place, metadata } in &self.found {
             let mut entry =
-                Entry { kind: EntryKind::Other, size: 0, mode: hash::mode(&metadata), hash: ContentHash([0; 16]) };
+                Entry { kind: EntryKind::Other, size: 0, mode: hash::mode(metadata), hash: ContentHash([0; 16]) };
             if metadata.is_dir() {
                 entry.kind = EntryKind::Folder;
             } else if metadata.is_file() {
                 entry.kind = EntryKind::File;
                 entry.size = metadata.len();
-                // Nobody compares noise, and a repository's objects may be large.
-                if !listing::is_noise(&path) {
-                    match seen_now.hash(&place, &metadata, seen, now) {
-                        Ok(hashed) => {
-                            entry.hash = hashed.hash;
-                            listing.unsettled |= hashed.changed;
-                        }
-                        Err(error) => note(listing, path.clone(), &error),
-                    }
-                }
             } else if metadata.is_symlink() {
                 let own = own.get_or_insert_with(|| fs::canonicalize(root).unwrap_or_else(|_| root.to_owned()));
-                match fs::read_link(&place) {
+                match fs::read_link(place) {
                     Ok(target) => {
                         entry.hash = hash::link(&target);
-                        let (to, behind) = follow(&place, &target, own);
+                        let (to, behind) = follow(place, &target, own);
                         entry.mode = behind.as_ref().map_or(0, hash::mode);
                         entry.kind = EntryKind::Link(to);
                     }
                     Err(error) => note(listing, path.clone(), &error),
                 }
             }
-            listing.entries.insert(path, entry);
+            listing.entries.insert(path.clone(), entry);
+        }
+        self.hash_all(listing, seen, now)
+    }
+
+    /// Hashes the files. Where one is read for this, its beginning is kept, so that it is read once.
+    fn hash_all(self, listing: &mut FolderListing, seen: &Seen, now: Wall) -> Seen {
+        let mut seen_now = Seen::default();
+        let dir = listing.script_dir();
+        // Nobody compares noise, and a repository's objects may be large.
+        let files = self.found.into_iter().filter(|met| met.metadata.is_file() && !listing::is_noise(&met.path));
+        for Met { path, place, metadata } in files {
+            let head_max = if listing::folder_of(&path) == dir { head_max(&path) } else { 0 };
+            match seen_now.hash((&place, &metadata), head_max, seen, now) {
+                Ok(Hashed { hash, changed, head }) => {
+                    if let Some(entry) = listing.entries.get_mut(&path) {
+                        entry.hash = hash;
+                    }
+                    listing.unsettled |= changed;
+                    if let Some(head) = head.filter(|_| head_max > 0) {
+                        keep_beginning(listing, path, head);
+                    }
+                }
+                Err(error) => note(listing, path, &error),
+            }
         }
         seen_now.seal();
         seen_now

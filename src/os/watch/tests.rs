@@ -120,14 +120,15 @@ async fn hundreds_of_files_are_one_hint_for_each_job() {
 
 #[tokio::test]
 async fn polling_says_so_once() {
-    let watch = Watch::start(vec!["/nowhere".into()], WatchMode::PollOnly).expect("started");
+    let watch = Watch::prepare(vec!["/nowhere".into()], WatchMode::PollOnly).expect("started");
     assert!(matches!(&watch.next().await[..], [Hint::Blind { .. }]));
     assert!(timeout(Duration::from_millis(1), watch.next()).await.is_err());
 }
 
 /// Starts a watch and waits until it is in place.
 async fn started(root: &Path) -> Watch {
-    let watch = Watch::start(vec![root.to_owned()], WatchMode::Events).expect("started");
+    let watch = Watch::prepare(vec![root.to_owned()], WatchMode::Events).expect("started");
+    watch.begin();
     everything(&watch).await;
     watch
 }

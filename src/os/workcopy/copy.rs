@@ -55,7 +55,7 @@ pub(super) fn tree(
 ) -> Result<Vec<(String, Stamp)>, CopyError> {
     let mut copying =
         Copying { job, go_on, clones: true, done: BTreeSet::new(), folders: Vec::new(), stamps: Vec::new() };
-    copying.folder(String::new(), job.root.clone(), to.to_owned())?;
+    copying.folder(String::new(), job.root.to_path_buf(), to.to_owned())?;
     // Folders grow while they are walked: those that are found are copied next.
     let mut next = 0;
     while next < copying.folders.len() {
@@ -64,8 +64,8 @@ pub(super) fn tree(
         copying.entries(&path, &from, &to)?;
         next += 1;
     }
-    if let Some(missing) = job.files.keys().find(|file| !copying.done.contains(*file)) {
-        return Err(CopyError::Changed { file: missing.clone() });
+    if let Some(missing) = job.files.paths().find(|file| !copying.done.contains(*file)) {
+        return Err(CopyError::Changed { file: missing.to_owned() });
     }
     // Last, and the inner ones first: a folder without the right to write could not be filled, and filling sets its time.
     for Folder { to, metadata, .. } in copying.folders.iter().rev() {

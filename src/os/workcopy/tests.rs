@@ -8,6 +8,7 @@
 
 use std::{
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+    path::Path,
     process::Command,
     time::SystemTime,
 };
@@ -19,8 +20,7 @@ use super::*;
 use crate::{
     model::{
         id::{JobKind, JobName},
-        job::Script,
-        settings::Settings,
+        job::{Manifest, Script},
     },
     os::scan::{Scan, ScanTime, hash::Seen, scan_job},
 };
@@ -150,7 +150,7 @@ fn what_changed_since_it_was_seen_is_not_run() {
 fn a_job_in_place_gets_its_own_folder() {
     let world = World::new();
     let mut job = world.job();
-    job.settings.is_in_place = Some(true);
+    std::sync::Arc::make_mut(&mut job.settings).is_in_place = Some(true);
     let copies = world.copies();
     let place = copies.prepare(&job).expect("its folder");
     assert_eq!(place.root(), world.source());
@@ -267,20 +267,20 @@ impl World {
             panic!("the folder is there")
         };
         let facts = listing.entries.iter().filter_map(|(path, entry)| Some((path.clone(), entry.fact()?)));
-        let files: BTreeMap<_, _> = facts.filter(|(path, _)| !crate::model::listing::is_beside_content(path)).collect();
+        let files: Manifest = facts.filter(|(path, _)| !crate::model::listing::is_beside_content(path)).collect();
         let mut hasher = blake3::Hasher::new();
         hasher.update(format!("{files:?}").as_bytes());
         Job {
             id: self.id.clone(),
-            root: self.source(),
+            root: self.source().into(),
             script: Script {
                 run_command: "run.sh".to_owned(),
-                dir: PathBuf::new(),
-                script_host: "BashScriptHost".to_owned(),
+                dir: Path::new("").into(),
+                script_host: "BashScriptHost",
                 program: vec!["bash".to_owned(), "run.sh".to_owned()],
                 in_place_default: false,
             },
-            settings: Settings::default(),
+            settings: std::sync::Arc::default(),
             raw_settings: Map::new(),
             content: crate::os::scan::hash::short(&hasher),
             files,

@@ -1,7 +1,12 @@
 //! The records themselves, asked without an index: slow, and right. While an index is built, history is read from here;
 //! what an index is built of, and held against, comes from here as well.
 
-use std::{fs, io::ErrorKind, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs::{self, DirEntry},
+    io::{self, ErrorKind},
+    path::Path,
+};
 
 use crate::{
     model::{
@@ -11,14 +16,32 @@ use crate::{
     store::{layout::Layout, record},
 };
 
-/// Lists the jobs that have a data folder.
+/// Lists the jobs that have a data folder, as far as they can be listed.
 pub fn jobs(layout: &Layout) -> Vec<JobId> {
     let of_kind = |kind: JobKind| {
         let folders = fs::read_dir(layout.kind(kind)).into_iter().flatten().flatten();
-        let names = folders.filter_map(|folder| JobName::parse(folder.file_name().to_str()?).ok());
-        names.map(move |name| JobId { kind, name }).collect::<Vec<_>>()
+        folders.filter_map(move |folder| job(kind, &folder)).collect::<Vec<_>>()
     };
     JobKind::ALL.into_iter().flat_map(of_kind).collect()
+}
+
+/// Lists the jobs that have a data folder: any other has none.
+///
+/// # Errors
+/// When they cannot all be listed.
+pub fn jobs_with_data(layout: &Layout) -> io::Result<BTreeSet<JobId>> {
+    let mut jobs = BTreeSet::new();
+    for kind in JobKind::ALL {
+        for folder in fs::read_dir(layout.kind(kind))? {
+            jobs.extend(job(kind, &folder?));
+        }
+    }
+    Ok(jobs)
+}
+
+fn job(kind: JobKind, folder: &DirEntry) -> Option<JobId> {
+    let name = JobName::parse(folder.file_name().to_str()?).ok()?;
+    Some(JobId { kind, name })
 }
 
 /// Lists where every run that a question may be about stands, in the order of history. `active` are runs that may have

@@ -91,7 +91,8 @@ fn states_have_kudus_words() {
         (StateWord::Standby, "InactiveInstance", "aabbcc - InactiveInstance\r\n"),
         (StateWord::Problem, "Stopped", "aabbcc - Stopped\r\n"),
     ] {
-        let job = frame().job(&view(JobKind::Continuous, "worker", state, "{}"), JobFiles::default(), &[]);
+        let view = view(JobKind::Continuous, "worker", state, "{}");
+        let job = frame().job(&view, JobFiles::default(), &[]);
         let KuduJob::Continuous(job) = job else { panic!("it is kept running") };
         assert_eq!((job.status.as_str(), job.detailed_status.as_str()), (status, detailed));
     }
@@ -101,7 +102,8 @@ fn states_have_kudus_words() {
 fn other_hosts_have_lines_of_their_own_and_speak_for_one_that_stands_by() {
     let elsewhere =
         [(Instance::new("zone-2"), "Running".to_owned()), (Instance::new("0af"), "InactiveInstance".into())];
-    let job = frame().job(&view(JobKind::Continuous, "w", StateWord::Standby, "{}"), JobFiles::default(), &elsewhere);
+    let view = view(JobKind::Continuous, "w", StateWord::Standby, "{}");
+    let job = frame().job(&view, JobFiles::default(), &elsewhere);
     let KuduJob::Continuous(job) = job else { panic!("it is kept running") };
     assert_eq!(job.status, "Running");
     assert_eq!(job.detailed_status, "0af - InactiveInstance\r\naabbcc - InactiveInstance\r\nzone-2 - Running\r\n");

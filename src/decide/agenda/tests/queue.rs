@@ -52,8 +52,8 @@ fn what_died_in_the_queue_is_owed_by_the_policy_after_a_stop_and_after_a_crash()
             assert!(journal.outcomes().iter().all(|told| told.ends_with(stopped)), "{:?}", journal.outcomes());
             let mut host = Host::start(&journal, &["0 * * * * *"], "01T10:04:05");
             let settings =
-                Settings { catch_up, catch_up_window: Duration::from_secs(window), ..host.job.settings.clone() };
-            host.job = Arc::new(Job { settings, ..(*host.job).clone() });
+                Settings { catch_up, catch_up_window: Duration::from_secs(window), ..(*host.job.settings).clone() };
+            host.job = Arc::new(Job { settings: settings.into(), ..(*host.job).clone() });
             let past = journal.past("01T10:04:05");
             host.serve_with(&mut journal, past, "01T10:04:05", &Answer::Started);
             let outcomes: Vec<String> =
