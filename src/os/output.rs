@@ -174,7 +174,7 @@ impl<C: Fn() -> Now> Pump<C> {
     /// Reads at most one block of each stream and offers its lines to the sink.
     fn round(&mut self, sink: &mut impl FnMut(&[u8], Now) -> usize) -> Round {
         let mut lent = Buffers::borrow();
-        let Buffers { block, out } = &mut *lent;
+        let (block, out) = lent.split();
         let now = (self.clock)();
         let mut round = Round::default();
         for (index, stream) in Stream::ALL.into_iter().enumerate() {
