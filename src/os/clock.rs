@@ -176,7 +176,7 @@ mod steps {
         pub(super) fn new() -> io::Result<Self> {
             let fd = timerfd_create(TimerfdClockId::Realtime, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
             arm(&fd)?;
-            crate::os::readiness::register(fd).map(Self)
+            Ok(Self(crate::os::readiness::register(fd)?))
         }
 
         /// Waits for the next step.

@@ -28,6 +28,8 @@ use tokio::{task, time};
 use self::{
     buffers::{Buffers, OUT_BYTES},
     framer::{LineFramer, Stamps},
+    nap::Napper,
+    pace::{LARGE_BYTES, Next, Pace},
     tap::Tap,
 };
 use crate::model::{
@@ -37,12 +39,14 @@ use crate::model::{
 
 mod buffers;
 mod framer;
+mod nap;
+mod pace;
 mod tap;
 
 /// Bytes that are framed at once; bounds how far a block of empty lines can swell.
 const FRAME_BYTES: usize = 32 * 1024;
 /// Bytes and blocks after which other tasks get their turn.
-const TURN_BYTES: usize = 1024 * 1024;
+const TURN_BYTES: usize = 2 * 1024 * 1024;
 const TURN_ROUNDS: u32 = 64;
 /// Bytes that are still read after a cut; more than two full pipes hold.
 const CUT_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -118,6 +122,8 @@ pub struct Pump<C> {
     framers: [LineFramer; 2],
     /// Until when the end of a begun line is waited for, and when it began.
     pauses: [Option<Pause>; 2],
+    pace: Pace,
+    napper: Napper,
     stamps: Stamps,
     activity: Arc<Activity>,
     clock: C,
@@ -133,6 +139,8 @@ impl<C: Fn() -> Now> Pump<C> {
             taps: [Tap::new(pipes.stdout)?, Tap::new(pipes.stderr)?],
             framers: Default::default(),
             pauses: Default::default(),
+            pace: Pace::default(),
+            napper: Napper::default(),
             stamps: Stamps::new(style),
             activity,
             clock,
@@ -152,6 +160,7 @@ impl<C: Fn() -> Now> Pump<C> {
         let mut turn = Turn::default();
         loop {
             let round = self.round(&mut sink);
+            let (bytes, now) = (round.bytes, round.now);
             if !round.held.is_empty()
                 && let ControlFlow::Break(held) = self.offer_again(round.held, &mut sink, cut.as_mut()).await
             {
@@ -160,10 +169,11 @@ impl<C: Fn() -> Now> Pump<C> {
             if !self.taps.iter().any(Tap::is_open) {
                 return PumpEnd { is_cut: false, bytes_lost: 0 };
             }
-            let go_on = match round.bytes {
-                0 => self.wait(cut.as_mut()).await,
-                bytes if turn.is_over(bytes) => pass_on(cut.as_mut()).await,
-                _ => ControlFlow::Continue(()),
+            let go_on = match self.step(bytes, now) {
+                Next::Nap => self.nap(cut.as_mut()).await,
+                Next::Look | Next::Wait if turn.is_over(bytes[0] + bytes[1]) => pass_on(cut.as_mut()).await,
+                Next::Look => ControlFlow::Continue(()),
+                Next::Wait => self.wait(cut.as_mut()).await,
             };
             if go_on.is_break() {
                 return self.end(Vec::new(), &mut sink);
@@ -174,9 +184,9 @@ impl<C: Fn() -> Now> Pump<C> {
     /// Reads at most one block of each stream and offers its lines to the sink.
     fn round(&mut self, sink: &mut impl FnMut(&[u8], Now) -> usize) -> Round {
         let mut lent = Buffers::borrow();
-        let Buffers { block, out } = &mut *lent;
+        let (block, out) = lent.split();
         let now = (self.clock)();
-        let mut round = Round::default();
+        let mut round = Round::new(now.mono);
         for (index, stream) in Stream::ALL.into_iter().enumerate() {
             let (tap, framer) = (&mut self.taps[index], &mut self.framers[index]);
             let was_open = tap.is_open();
@@ -201,16 +211,54 @@ impl<C: Fn() -> Now> Pump<C> {
             } else if n > 0 {
                 self.pauses[index] = framer.is_waiting().then(|| Pause::next(self.pauses[index], now.mono));
             }
-            round.bytes += n;
+            round.bytes[index] = n;
         }
-        if round.bytes > 0 {
-            self.activity.note(now.mono, round.bytes);
+        if round.bytes() > 0 {
+            self.activity.note(now.mono, round.bytes());
         }
         round.offer(out, now, sink);
         if !out.is_empty() {
             round.held = mem::take(out);
         }
         round
+    }
+
+    /// Says what comes after a round, and takes the pipes of a job that became busy from the runtime, or gives them back.
+    fn step(&mut self, bytes: [usize; 2], now: Mono) -> Next {
+        let was_calm = self.pace.is_calm();
+        let next = self.pace.step(bytes[0] + bytes[1], now);
+        let mut read = self.taps.iter_mut().zip(bytes);
+        match (was_calm, self.pace.is_calm()) {
+            (true, true) => {}
+            (true, false) => {
+                if !read.all(|(tap, bytes)| bytes == 0 || tap.enlarge()) {
+                    // A pipe that a nap would fill stays watched.
+                    self.pace = Pace::default();
+                    return Next::Wait;
+                }
+                self.taps.iter_mut().for_each(Tap::unwatch);
+            }
+            (false, false) => read.filter(|(_, bytes)| *bytes >= LARGE_BYTES).for_each(|(tap, _)| _ = tap.enlarge()),
+            (false, true) => {
+                if !self.taps.iter_mut().all(Tap::watch) {
+                    self.pace = Pace::Busy { has_napped: true };
+                    return Next::Nap;
+                }
+                self.napper = Napper::default();
+            }
+        }
+        next
+    }
+
+    /// Lets the lines of a busy job gather.
+    async fn nap(&mut self, cut: Pin<&mut impl Future<Output = ()>>) -> ControlFlow<()> {
+        tokio::select! {
+            biased;
+            // Done once and not asked again: the pump ends after it.
+            () = cut => ControlFlow::Break(()),
+            // The next nap begins anew: nothing is lost with it.
+            () = self.napper.nap() => ControlFlow::Continue(()),
+        }
     }
 
     /// Waits until one of the pipes has something to read.
@@ -260,10 +308,10 @@ impl<C: Fn() -> Now> Pump<C> {
         let mut bytes = 0;
         while held.is_empty() && bytes < CUT_BYTES_MAX {
             let round = self.round(sink);
-            if round.bytes == 0 {
+            if round.bytes() == 0 {
                 break;
             }
-            bytes += round.bytes;
+            bytes += round.bytes();
             held = round.held;
         }
         let now = (self.clock)();
@@ -304,14 +352,23 @@ impl Pause {
 }
 
 /// What one look at both pipes brought.
-#[derive(Default)]
 struct Round {
-    bytes: usize,
+    now: Mono,
+    bytes: [usize; 2],
     held: Vec<u8>,
     is_refused: bool,
 }
 
 impl Round {
+    fn new(now: Mono) -> Self {
+        Self { now, bytes: [0; 2], held: Vec::new(), is_refused: false }
+    }
+
+    /// Bytes of both streams.
+    fn bytes(&self) -> usize {
+        self.bytes[0] + self.bytes[1]
+    }
+
     /// Offers lines to the sink, unless it refused some in this round: order is kept.
     fn offer(&mut self, lines: &mut Vec<u8>, now: Now, sink: &mut impl FnMut(&[u8], Now) -> usize) {
         if lines.is_empty() || self.is_refused {

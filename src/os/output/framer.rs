@@ -6,12 +6,15 @@
 
 use std::{mem, str};
 
-use memchr::{memchr2, memchr2_iter, memrchr2};
+use memchr::{memchr, memchr_iter, memchr2, memchr2_iter, memrchr2};
 
 use crate::model::{
     log::{CONTINUED_MARK, LINE_BYTES_MAX, LineStyle, SPLIT_MARK, Source, Stream},
     time::Wall,
 };
+
+/// Room for an unfinished line that a quiet job keeps.
+const REST_BYTES_KEPT: usize = 512;
 
 /// Finds the lines of one stream.
 #[derive(Debug, Default)]
@@ -75,16 +78,16 @@ impl LineFramer {
     /// Writes the first bytes of what waits.
     fn write_piece(&mut self, len: usize, prefix: &[u8], mark: &str, out: &mut Vec<u8>) {
         let piece = &self.rest[..len];
-        match mem::take(&mut self.is_paused) {
-            true => Text::of(piece).write(piece, &[prefix, CONTINUED_MARK.as_bytes()].concat(), mark, out),
-            false => Text::of(piece).write(piece, prefix, mark, out),
-        }
+        let first = if mem::take(&mut self.is_paused) { CONTINUED_MARK } else { "" };
+        out.extend_from_slice(prefix);
+        Text::of(piece).write(piece, first.as_bytes(), mark, out);
         self.rest.drain(..len);
     }
 
-    /// Gives memory back while nothing is printed.
+    /// Gives memory back while nothing is printed; room for an ordinary line stays, so that a job that prints its lines
+    /// in pieces costs no allocation a line.
     pub fn relax(&mut self) {
-        if self.rest.is_empty() && self.rest.capacity() > 0 {
+        if self.rest.is_empty() && self.rest.capacity() > REST_BYTES_KEPT {
             self.rest = Vec::new();
         }
     }
@@ -106,6 +109,9 @@ impl LineFramer {
 /// Writes a block that begins and ends at a line's boundary.
 fn write_lines(whole: &[u8], prefix: &[u8], out: &mut Vec<u8>) {
     let text = Text::of(whole);
+    if text == Text::Valid && whole.len() <= LINE_BYTES_MAX && memchr(b'\r', whole).is_none() {
+        return write_plain(whole, prefix, out);
+    }
     let mut start = 0;
     for end in memchr2_iter(b'\n', b'\r', whole) {
         if end < start {
@@ -119,6 +125,16 @@ fn write_lines(whole: &[u8], prefix: &[u8], out: &mut Vec<u8>) {
         }
         text.write(line, prefix, "", out);
         start = end + line_end_len(whole, end);
+    }
+}
+
+/// Writes lines as they are, ends included: what nearly every block holds. None of them can be too long.
+fn write_plain(whole: &[u8], prefix: &[u8], out: &mut Vec<u8>) {
+    let mut start = 0;
+    for end in memchr_iter(b'\n', whole) {
+        out.extend_from_slice(prefix);
+        out.extend_from_slice(&whole[start..=end]);
+        start = end + 1;
     }
 }
 
@@ -146,7 +162,7 @@ fn whole_len(bytes: &[u8]) -> usize {
 }
 
 /// Whether bytes can be written as they are. Asked once a block, not once a line.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Text {
     Valid,
     Mixed,
@@ -154,7 +170,7 @@ enum Text {
 
 impl Text {
     fn of(bytes: &[u8]) -> Self {
-        if str::from_utf8(bytes).is_ok() { Self::Valid } else { Self::Mixed }
+        if bytes.is_ascii() || str::from_utf8(bytes).is_ok() { Self::Valid } else { Self::Mixed }
     }
 
     fn write(self, line: &[u8], prefix: &[u8], mark: &str, out: &mut Vec<u8>) {

@@ -12,39 +12,51 @@ pub use self::unix::Tap;
 mod unix {
     use std::{
         io::{self, ErrorKind},
-        os::fd::OwnedFd,
+        mem,
+        os::fd::{AsFd, BorrowedFd, OwnedFd},
     };
 
-    use tokio::net::unix::pipe;
+    use tokio::io::{Interest, unix::AsyncFd};
 
-    use crate::os::output::buffers::BLOCK_BYTES;
+    use crate::os::readiness;
 
-    /// A read of this many bytes says that the pipe, 64 KiB as it is made, is too small for its job.
-    const BUSY_BYTES: usize = 32 * 1024;
+    /// Bytes a pipe holds as the system makes it.
+    const PIPE_BYTES: usize = 64 * 1024;
+    /// Bytes of a busy job's pipe, and the least that a nap does not fill.
+    const PIPE_BYTES_BUSY: [usize; 2] = [1024 * 1024, 256 * 1024];
 
-    /// A pipe, watched by the runtime.
+    /// A pipe, watched by the runtime while its job prints now and then.
     #[derive(Debug)]
     pub struct Tap {
-        pipe: Option<pipe::Receiver>,
+        pipe: Pipe,
         is_large: bool,
         is_last_look: bool,
+    }
+
+    #[derive(Debug)]
+    enum Pipe {
+        Watched(AsyncFd<OwnedFd>),
+        Unwatched(OwnedFd),
+        Closed,
     }
 
     impl Tap {
         /// Takes over a pipe; its write end, held by the job, stays as it is.
         pub fn new(reader: io::PipeReader) -> io::Result<Self> {
-            let pipe = pipe::Receiver::from_owned_fd(OwnedFd::from(reader))?;
-            Ok(Self { pipe: Some(pipe), is_large: false, is_last_look: false })
+            let fd = OwnedFd::from(reader);
+            rustix::io::ioctl_fionbio(&fd, true)?;
+            let pipe = Pipe::Watched(readiness::register(fd)?);
+            Ok(Self { pipe, is_large: false, is_last_look: false })
         }
 
         /// Says whether somebody may still write.
         pub fn is_open(&self) -> bool {
-            self.pipe.is_some()
+            !matches!(self.pipe, Pipe::Closed)
         }
 
-        /// Waits for bytes or for the end.
+        /// Waits for bytes or for the end. A pipe that nobody watches is looked at again at once.
         pub async fn readable(&self) {
-            if let Some(pipe) = &self.pipe {
+            if let Pipe::Watched(pipe) = &self.pipe {
                 // The read that follows tells what is wrong with it.
                 let _ = pipe.readable().await;
             }
@@ -55,38 +67,98 @@ mod unix {
             self.is_last_look = true;
         }
 
+        /// Takes the pipe of a busy job from the runtime, so that its writes wake nobody, and makes it large.
+        pub fn unwatch(&mut self) {
+            self.pipe = match mem::replace(&mut self.pipe, Pipe::Closed) {
+                Pipe::Watched(pipe) => Pipe::Unwatched(pipe.into_inner()),
+                same @ (Pipe::Unwatched(_) | Pipe::Closed) => same,
+            };
+        }
+
+        /// Gives the pipe back to the runtime, at the size it was made with: large ones are few for an ordinary user.
+        /// Says whether the runtime took it.
+        pub fn watch(&mut self) -> bool {
+            if self.is_large
+                && let Some(fd) = self.fd()
+            {
+                self.is_large = !resize(fd, PIPE_BYTES);
+            }
+            let (pipe, is_watched) = match mem::replace(&mut self.pipe, Pipe::Closed) {
+                Pipe::Unwatched(fd) => match readiness::register(fd) {
+                    Ok(pipe) => (Pipe::Watched(pipe), true),
+                    Err(refused) => (Pipe::Unwatched(refused.into_parts().0), false),
+                },
+                same @ (Pipe::Watched(_) | Pipe::Closed) => (same, true),
+            };
+            self.pipe = pipe;
+            is_watched
+        }
+
+        /// Makes the pipe large. A refusal (the user's share of pipe memory is used up) is told.
+        pub fn enlarge(&mut self) -> bool {
+            if !self.is_large
+                && let Some(fd) = self.fd()
+            {
+                self.is_large = PIPE_BYTES_BUSY.into_iter().any(|bytes| resize(fd, bytes));
+            }
+            self.is_large
+        }
+
         /// Reads what is there; 0 when there is nothing, or when the pipe was closed.
         pub fn read(&mut self, block: &mut [u8]) -> usize {
-            let Some(pipe) = &self.pipe else { return 0 };
-            let n = loop {
-                let got = match self.is_last_look {
-                    true => rustix::io::read(pipe, &mut *block).map_err(io::Error::from),
-                    false => pipe.try_read(block),
-                };
-                match got {
-                    Ok(n) if n > 0 => break n,
-                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => return 0,
-                    Ok(_) | Err(_) => {
-                        self.pipe = None;
-                        return 0;
-                    }
-                }
+            let got = match &self.pipe {
+                Pipe::Watched(pipe) if !self.is_last_look => read_watched(pipe, block),
+                Pipe::Watched(pipe) => read(pipe.as_fd(), block),
+                Pipe::Unwatched(fd) => read(fd.as_fd(), block),
+                Pipe::Closed => return 0,
             };
-            if n >= BUSY_BYTES && !self.is_large {
-                self.is_large = true;
-                enlarge(pipe);
+            match got {
+                Ok(n) if n > 0 => n,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+                Ok(_) | Err(_) => {
+                    self.pipe = Pipe::Closed;
+                    0
+                }
             }
-            n
+        }
+
+        fn fd(&self) -> Option<BorrowedFd<'_>> {
+            match &self.pipe {
+                Pipe::Watched(pipe) => Some(pipe.as_fd()),
+                Pipe::Unwatched(fd) => Some(fd.as_fd()),
+                Pipe::Closed => None,
+            }
         }
     }
 
-    /// Makes the pipe as large as a block. A refusal (the user's share of pipe memory is used up) is no harm.
-    fn enlarge(pipe: &pipe::Receiver) {
-        #[cfg(target_os = "linux")]
-        let _ = rustix::pipe::fcntl_setpipe_size(pipe, BLOCK_BYTES);
-        #[cfg(not(target_os = "linux"))]
-        let _ = (pipe, BLOCK_BYTES);
+    /// Reads if the runtime has heard of bytes. Less than was asked for is all there is: the runtime tells of what comes
+    /// after it.
+    fn read_watched(pipe: &AsyncFd<OwnedFd>, block: &mut [u8]) -> io::Result<usize> {
+        let mut n = 0;
+        let got = pipe.try_io(Interest::READABLE, |fd| {
+            n = read(fd.as_fd(), block)?;
+            if n > 0 && n < block.len() { Err(ErrorKind::WouldBlock.into()) } else { Ok(n) }
+        });
+        if n > 0 { Ok(n) } else { got }
+    }
+
+    fn read(fd: BorrowedFd<'_>, block: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match rustix::io::read(fd, &mut *block) {
+                Err(rustix::io::Errno::INTR) => {}
+                got => return Ok(got?),
+            }
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn resize(fd: BorrowedFd<'_>, bytes: usize) -> bool {
+        rustix::pipe::fcntl_setpipe_size(fd, bytes).is_ok()
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn resize(_: BorrowedFd<'_>, _: usize) -> bool {
+        false
     }
 }
 
@@ -137,6 +209,22 @@ pub mod thread {
             {
                 self.ready = block;
             }
+        }
+
+        /// Does nothing: the runtime watches no pipe here.
+        #[cfg(not(unix))]
+        pub fn unwatch(&mut self) {}
+
+        /// Says that nothing stands in the way of waiting.
+        #[cfg(not(unix))]
+        pub fn watch(&mut self) -> bool {
+            true
+        }
+
+        /// Refuses: a pipe stays as it was made.
+        #[cfg(not(unix))]
+        pub fn enlarge(&mut self) -> bool {
+            false
         }
 
         /// Does nothing: what the thread has read is always seen.

@@ -257,7 +257,8 @@ impl Drop for Leader {
 impl Waiter {
     #[cfg(target_os = "linux")]
     fn new(leader: &Arc<Leader>) -> io::Result<Self> {
-        match super::procfs::pidfd(leader.pid).and_then(crate::os::readiness::register) {
+        let registered = |fd| crate::os::readiness::register(fd).map_err(io::Error::from);
+        match super::procfs::pidfd(leader.pid).and_then(registered) {
             Ok(fd) => Ok(Self::Descriptor(fd)),
             Err(_) => Self::thread(leader),
         }

@@ -4,9 +4,10 @@
 //! yet removed) or half packed (`.tmp`); a listing shows each range once and never a half.
 
 use std::{
-    fs,
+    fs::{self, File},
     io::{self, ErrorKind},
     path::Path,
+    thread,
     time::Duration,
 };
 
@@ -142,8 +143,25 @@ pub fn list(dir: &Path, name: &LogName) -> io::Result<Vec<Part>> {
     Ok(parts)
 }
 
+/// Bytes of a part that are given back to the disk later: for many it takes milliseconds, and a pump would wait for it.
+const LARGE_BYTES: u64 = 1024 * 1024;
+
+/// Parts that have no name any more, and give their bytes back when they are dropped.
+#[derive(Debug, Default)]
+pub struct Gone(Vec<File>);
+
+impl Gone {
+    /// Gives the bytes back on a thread of its own, which ends with that.
+    pub fn drop_aside(self) {
+        if !self.0.is_empty() {
+            // Where no thread can be had, they are given back here.
+            let _ = thread::Builder::new().name("log pruner".to_owned()).spawn(move || drop(self));
+        }
+    }
+}
+
 /// Removes parts that the policy no longer keeps. The count of bytes stays, if need be in a part of no length.
-pub fn prune(dir: &Path, name: &LogName, policy: &LogPolicy, now: Wall) -> io::Result<()> {
+pub fn prune(dir: &Path, name: &LogName, policy: &LogPolicy, now: Wall) -> io::Result<Gone> {
     let parts = list(dir, name)?;
     let end = current_start(&parts);
     let full: Vec<&Part> = parts.iter().filter(|part| !part.is_empty()).collect();
@@ -156,15 +174,21 @@ pub fn prune(dir: &Path, name: &LogName, policy: &LogPolicy, now: Wall) -> io::R
         mark(dir, name, end)?;
     }
     let marks = parts.iter().filter(|part| part.is_empty() && (counts_by_part || part.end < end));
+    let mut gone = Gone::default();
     for part in full[..n_gone].iter().copied().chain(marks) {
         for file in part.files(name) {
-            match fs::remove_file(dir.join(file)) {
+            let path = dir.join(file);
+            if part.is_plain && part.end - part.start >= LARGE_BYTES {
+                // Its name goes now, its bytes with the last who has it open.
+                gone.0.extend(File::open(&path));
+            }
+            match fs::remove_file(path) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 Ok(()) | Err(_) => {}
             }
         }
     }
-    Ok(())
+    Ok(gone)
 }
 
 /// Writes down that the log goes on at `offset`, whatever became of the bytes before.

@@ -164,7 +164,7 @@ impl LogWriter {
     pub fn prune(&self, now: Now) -> io::Result<()> {
         let state = self.state();
         let name = state.current.as_ref().map_or(&self.file.name, Current::name);
-        parts::prune(&self.file.dir, name, &state.policy, now.wall)
+        parts::prune(&self.file.dir, name, &state.policy, now.wall).map(drop)
     }
 
     /// Closes the file, and lets other hosts have the log; the next line opens it again.
@@ -229,7 +229,8 @@ impl LogWriter {
         let policy = state.policy;
         let current = self.opened(state, now)?;
         self.packer.submit(current.roll()?);
-        parts::prune(&self.file.dir, current.name(), &policy, now.wall)
+        parts::prune(&self.file.dir, current.name(), &policy, now.wall)?.drop_aside();
+        Ok(())
     }
 
     fn opened<'a>(&self, state: &'a mut State, now: Now) -> io::Result<&'a mut Current> {

@@ -82,7 +82,9 @@ fn any_text() -> impl Strategy<Value = Vec<u8>> {
         1 => prop::collection::vec(any::<u8>(), 0..6),
         1 => (LINE_BYTES_MAX - 3..LINE_BYTES_MAX * 2 + 3).prop_map(|n| vec![b'x'; n]),
     ];
-    prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+    let mixed = prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat());
+    let plain = prop::collection::vec(prop::sample::select(vec!["\n", "word", "€"]), 0..64);
+    prop_oneof![3 => mixed, 1 => plain.prop_map(|pieces| pieces.concat().into_bytes())]
 }
 
 fn cut<'a>(text: &'a [u8], at: &[prop::sample::Index]) -> Vec<&'a [u8]> {
