@@ -19,11 +19,15 @@ fn at(seconds: u64) -> Now {
 }
 
 fn writer(dir: &Path, max_size: u64, keep: u32) -> LogWriter {
+    packed_after(Duration::ZERO, dir, max_size, keep)
+}
+
+fn packed_after(delay: Duration, dir: &Path, max_size: u64, keep: u32) -> LogWriter {
     let name = LogName::new("job_log.txt");
     let file = LogFile { dir: dir.to_owned(), name, sharing: Sharing::Shared, instance: "host01".into() };
     let style = LineStyle { instance: "host01".into(), format: Default::default() };
     let policy = LogPolicy { max_size, keep, max_age: Duration::from_secs(3600 * 24 * 365 * 100) };
-    LogWriter::new(file, style, policy, Packer::new(Duration::ZERO))
+    LogWriter::new(file, style, policy, Packer::new(delay))
 }
 
 fn parts_of(dir: &Path) -> Vec<Part> {
@@ -113,7 +117,8 @@ fn only_so_many_parts_are_kept_and_offsets_outlive_them() {
 #[test]
 fn parts_that_are_too_old_go() {
     let dir = tempfile::tempdir().unwrap();
-    let log = writer(dir.path(), 10, 100);
+    // A part that goes while it is packed is back until the next roll: here none is packed.
+    let log = packed_after(Duration::from_secs(3600), dir.path(), 10, 100);
     (0..5).for_each(|_| assert_eq!(log.append(b"123456789\n", at(0)), 10));
     log.set_policy(LogPolicy { max_age: Duration::from_secs(60), ..LogPolicy::default() });
     let written = crate::model::time::Wall::try_from(std::time::SystemTime::UNIX_EPOCH).unwrap();
