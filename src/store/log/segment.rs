@@ -67,7 +67,8 @@ impl Segment {
         let content = if range.end - range.start > UNPACKED_BYTES_MAX {
             Content::Large(Large { path, decoder, at: 0, behind: Vec::new() })
         } else {
-            let mut bytes = Vec::new();
+            // Grown by doubling it would take up to twice as much.
+            let mut bytes = Vec::with_capacity(usize::try_from(range.end - range.start).unwrap_or_default());
             (&mut decoder).take(UNPACKED_BYTES_MAX).read_to_end(&mut bytes)?;
             Content::Unpacked(bytes)
         };
