@@ -29,7 +29,7 @@ use self::{
     buffers::{Buffers, OUT_BYTES},
     framer::{LineFramer, Stamps},
     nap::Napper,
-    pace::{LARGE_BYTES, Next, Pace},
+    pace::{LARGE_BYTES, Next, Pace, Turn},
     tap::Tap,
 };
 use crate::model::{
@@ -45,9 +45,6 @@ mod tap;
 
 /// Bytes that are framed at once; bounds how far a block of empty lines can swell.
 const FRAME_BYTES: usize = 32 * 1024;
-/// Bytes and blocks after which other tasks get their turn.
-const TURN_BYTES: usize = 2 * 1024 * 1024;
-const TURN_ROUNDS: u32 = 64;
 /// Bytes that are still read after a cut; more than two full pipes hold.
 const CUT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The first and the longest wait before a refused block is offered again.
@@ -377,25 +374,6 @@ impl Round {
         let taken = sink(lines, now);
         self.is_refused = taken < lines.len();
         lines.drain(..taken);
-    }
-}
-
-/// Counts what a task did since others had their turn.
-#[derive(Default)]
-struct Turn {
-    bytes: usize,
-    rounds: u32,
-}
-
-impl Turn {
-    fn is_over(&mut self, bytes: usize) -> bool {
-        self.bytes += bytes;
-        self.rounds += 1;
-        let is_over = self.bytes >= TURN_BYTES || self.rounds >= TURN_ROUNDS;
-        if is_over {
-            *self = Self::default();
-        }
-        is_over
     }
 }
 

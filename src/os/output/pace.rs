@@ -25,6 +25,10 @@ const CLOSE_READS_BUSY: u8 = 8;
 /// A read of this many bytes makes a job busy, and says that more is there already.
 pub const LARGE_BYTES: usize = 32 * 1024;
 
+/// Bytes and looks after which other tasks get their turn.
+const TURN_BYTES: usize = 2 * 1024 * 1024;
+const TURN_ROUNDS: u32 = 64;
+
 /// What to do after a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -88,6 +92,26 @@ impl Pace {
         };
         *self = pace;
         next
+    }
+}
+
+/// Counts what a task did since others had their turn.
+#[derive(Debug, Default)]
+pub struct Turn {
+    bytes: usize,
+    rounds: u32,
+}
+
+impl Turn {
+    /// Says whether others get their turn after so many more bytes.
+    pub fn is_over(&mut self, bytes: usize) -> bool {
+        self.bytes += bytes;
+        self.rounds += 1;
+        let is_over = self.bytes >= TURN_BYTES || self.rounds >= TURN_ROUNDS;
+        if is_over {
+            *self = Self::default();
+        }
+        is_over
     }
 }
 

@@ -76,6 +76,31 @@ fn a_stamp_is_written_once_a_second_and_says_the_time_of_each() {
     assert_eq!(stamps.prefix(Stream::Stderr), b"[01/02/2026 03:04:06 > host01: ERR ] ");
 }
 
+#[test]
+fn lines_cost_no_allocation_once_the_first_of_them_have_come() {
+    let (mut framer, mut out) = (LineFramer::default(), Vec::new());
+    let style = LineStyle { instance: "host01".into(), format: Default::default() };
+    let mut stamps = Stamps::new(style);
+    let mut rooms = Vec::new();
+    for n in 0..1000 {
+        let time = format!("2026-01-02T03:04:{:02}Z", n % 60);
+        stamps.set(time.parse().expect("a time"));
+        // Whole lines, a line in two pieces with a wait between, and one that goes on after a pause.
+        for block in ["one\ntwo\nthr", "ee\n", "four, which goes on", " here\r\nfive\n"] {
+            framer.feed(block.as_bytes(), stamps.prefix(Stream::Stdout), &mut out);
+            framer.relax();
+            if block.starts_with("four") {
+                framer.pause(stamps.prefix(Stream::Stdout), &mut out);
+            }
+        }
+        let memory = [&framer.rest, &out, &stamps.prefixes[0]].map(|room| (room.as_ptr(), room.capacity()));
+        rooms.push(memory);
+        out.clear();
+    }
+    rooms.dedup();
+    assert_eq!(rooms.len(), 1, "{rooms:?}");
+}
+
 fn any_text() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         4 => prop::sample::select(vec!["\n", "\r", "\r\n", "word", "€", "🙂", "\0"]).prop_map(|s| s.as_bytes().to_vec()),
