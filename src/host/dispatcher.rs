@@ -7,7 +7,7 @@
 //!  clock ────── occurrence ── agenda ──┘
 //! ```
 //!
-//! A job with nothing to do and nothing to wait for has no actor: one begins with its first message ([`birth`]).
+//! A job with nothing to do and nothing to wait for has no actor: one begins with its first message (`birth`).
 //! Nothing is decided here: which trigger runs is `decide::dispatch`, what is due `decide::agenda`.
 
 mod agenda;
