@@ -6,7 +6,7 @@ from harness.results import OURS
 
 HEAD = """# Performance
 
-Written by `benches/run{arguments}`; run it for figures of your machine. A cell is minimum / **median** / maximum over some
+Written by `benches/run`; `benches/run{arguments}` measures every row on your machine. A cell is minimum / **median** / maximum over some
 turns. Read ratios, never absolutes: a ratio is webjobd's figure divided by the other's of the same turn, above 1 is better where
 more is better. *limit(C)* is `benches/c/limithost.c`, a host with nothing but the work itself; *floor* the bare system calls
 (`benches/c/floor.c`, `cat`). What each row is: [benches/README.md](../benches/README.md). The last column tells when a row was
