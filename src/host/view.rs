@@ -57,23 +57,19 @@ pub struct JobView {
 impl JobView {
     /// Whether there is nothing new to see: what is shared is the same, and the rest equal.
     fn is_as(&self, before: &Self) -> bool {
-        let same_job = match (&self.job, &before.job) {
-            (Some(job), Some(before)) => Arc::ptr_eq(job, before),
-            (job, before) => job.is_none() && before.is_none(),
-        };
-        let same_run = |(run, before): (&Arc<RunRecord>, &Arc<RunRecord>)| Arc::ptr_eq(run, before);
-        same_job
-            && Arc::ptr_eq(&self.found, &before.found)
-            && self.active.len() == before.active.len()
-            && self.active.iter().zip(&before.active).all(same_run)
-            && self.latest.is_some() == before.latest.is_some()
-            && self.latest.iter().zip(&before.latest).all(same_run)
-            && (self.next, self.restarts) == (before.next, before.restarts)
-            && self.status == before.status
-            && self.copies == before.copies
-            && self.stopped_by == before.stopped_by
-            && self.paused == before.paused
+        let Self { found, job, status, copies, active, latest, next, restarts, stopped_by, paused } = self;
+        same(Some(found), Some(&before.found))
+            && same(job.as_ref(), before.job.as_ref())
+            && same(latest.as_ref(), before.latest.as_ref())
+            && active.len() == before.active.len()
+            && active.iter().zip(&before.active).all(|(run, before)| Arc::ptr_eq(run, before))
+            && (status, copies, next, restarts) == (&before.status, &before.copies, &before.next, &before.restarts)
+            && (stopped_by, paused) == (&before.stopped_by, &before.paused)
     }
+}
+
+fn same<T>(one: Option<&Arc<T>>, other: Option<&Arc<T>>) -> bool {
+    one.map(Arc::as_ptr) == other.map(Arc::as_ptr)
 }
 
 /// One copy of a continuous job.
@@ -234,3 +230,6 @@ impl View {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
