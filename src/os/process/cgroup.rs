@@ -20,7 +20,10 @@ use std::{
 
 use crate::{
     model::id::RunId,
-    os::process::tree::{self, Ended},
+    os::process::{
+        procfs,
+        tree::{self, Ended},
+    },
 };
 
 /// Begins the names of places.
@@ -144,18 +147,26 @@ fn name_of(folder: &Path) -> std::borrow::Cow<'_, str> {
 }
 
 fn members_below(folder: &Path) -> Vec<u32> {
-    let own = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+    let own = procfs::read(folder.join("cgroup.procs")).unwrap_or_default();
+    let own = String::from_utf8_lossy(&own);
     // A process of another namespace shows as 0.
     let own = own.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid != 0);
     own.chain(subfolders(folder).iter().flat_map(|inner| members_below(inner))).collect()
 }
 
 fn remove_below(folder: &Path) {
-    subfolders(folder).iter().for_each(|inner| remove_below(inner));
-    let _ = fs::remove_dir(folder);
+    // A group that has others inside is refused, whatever files it shows.
+    if fs::remove_dir(folder).is_err() {
+        subfolders(folder).iter().for_each(|inner| remove_below(inner));
+        let _ = fs::remove_dir(folder);
+    }
 }
 
 fn subfolders(folder: &Path) -> Vec<PathBuf> {
+    // A group shows dozens of files. Their list is spared when there is no other group among them.
+    if procfs::subfolder_count(folder) == Some(0) {
+        return Vec::new();
+    }
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let folders = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
     folders.map(|entry| entry.path()).collect()
@@ -188,6 +199,22 @@ fn folder_in_mount(line: &str, own: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn groups_within_groups_are_seen_and_removed() {
+        // Where no cgroup can be made, any folders do: their links are counted alike.
+        let base = own_folder().unwrap_or_else(|_| std::env::temp_dir());
+        let name = format!("{PLACE}test.{}", std::process::id());
+        let made = |base: &Path| fs::create_dir(base.join(&name)).map(|()| base.join(&name));
+        let place = made(&base).or_else(|_| made(&std::env::temp_dir())).expect("a folder");
+        assert_eq!(subfolders(&place), Vec::<PathBuf>::new());
+        let inner = place.join("inner");
+        fs::create_dir_all(inner.join("innermost")).expect("folders");
+        assert_eq!(subfolders(&place), std::slice::from_ref(&inner));
+        assert_eq!(subfolders(&inner), [inner.join("innermost")]);
+        remove_below(&place);
+        assert!(!place.exists());
+    }
 
     #[test]
     fn our_own_group_is_found_in_the_mount_that_shows_it() {

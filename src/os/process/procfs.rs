@@ -7,7 +7,7 @@ use std::{
     fs,
     io::{self, Read},
     mem,
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::fs::MetadataExt},
     path::Path,
     str::FromStr,
 };
@@ -54,21 +54,26 @@ const READS_MAX: usize = 20;
 
 /// Reads the state of a process; `None` when there is none, or none that we may see.
 pub(super) fn stat(pid: u32) -> Option<Stat> {
-    parse_stat(&read(&format!("/proc/{pid}/stat")).ok()?)
+    parse_stat(&read(format!("/proc/{pid}/stat")).ok()?)
 }
 
 /// Reads the environment a process was started with; empty when it may not be read.
 pub(super) fn environment(pid: u32) -> Environment {
-    Environment(read(&format!("/proc/{pid}/environ")).unwrap_or_default())
+    Environment(read(format!("/proc/{pid}/environ")).unwrap_or_default())
 }
 
 /// Reads the number that marks a process as one of a run.
 pub(super) fn number(pid: u32) -> Option<u64> {
-    parse_number(&read(&format!("/proc/{pid}/limits")).ok()?)
+    parse_number(&read(format!("/proc/{pid}/limits")).ok()?)
 }
 
 /// Lists the children of a process, by whichever of its threads started them. Costs some 10 µs.
 pub(super) fn children(pid: u32) -> Vec<u32> {
+    // Most programs have one thread, and need no list of them.
+    let alone = subfolder_count(Path::new(&format!("/proc/{pid}/task"))) == Some(1);
+    if alone && let Ok(list) = children_file(Path::new(&format!("/proc/{pid}/task/{pid}/children"))) {
+        return list;
+    }
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
     let mut found = Vec::new();
     for thread in threads.flatten() {
@@ -123,10 +128,17 @@ fn children_file(path: &Path) -> io::Result<Vec<u32>> {
     Ok(list.split(|byte| *byte == b' ').filter_map(number_in).collect())
 }
 
+/// Counts the folders in a folder of `/proc` or of cgroups without reading it: each links to it, and it has two links of
+/// its own. `None` where links are not counted so.
+pub(super) fn subfolder_count(folder: &Path) -> Option<u64> {
+    fs::metadata(folder).ok()?.nlink().checked_sub(2)
+}
+
 /// Reads a small file of `/proc` with few system calls: their length is not known beforehand.
-fn read(path: &str) -> io::Result<Vec<u8>> {
+pub(super) fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(1024);
-    fs::File::open(path)?.read_to_end(&mut bytes)?;
+    // A file itself would be asked for its size and position first, which say nothing here.
+    fs::File::open(path)?.take(u64::MAX).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -228,6 +240,25 @@ mod tests {
         assert_eq!(parse_number(&limits("7", "4611686018427387905")), Some(4_611_686_018_427_387_905));
         assert_eq!(parse_number(&limits("unlimited", "unlimited")), None);
         assert_eq!(parse_number(b""), None);
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "two bare programs, ended by their handles")]
+    fn the_children_of_every_thread_are_found() {
+        let child = duct::cmd!("sleep", "60").start().expect("a child");
+        // The tests run in threads besides the first: this child is not in the first one's list.
+        assert!(children(std::process::id()).contains(&child.pids()[0]));
+        child.kill().expect("it is ours");
+        let script = "sleep 60 & echo started; wait";
+        let parent = duct::cmd!("sh", "-c", script).unchecked();
+        let mut line = [0; 8];
+        let reader = parent.reader().expect("a program of one thread");
+        (&reader).read_exact(&mut line).expect("its line");
+        let found = children(reader.pids()[0]);
+        assert_eq!(found.len(), 1, "its only child");
+        let id = stat(found[0]).map(|stat| ProcessId { pid: found[0], started: stat.started });
+        let _ = id.and_then(Process::open).map(|child| child.kill());
+        reader.kill().expect("it is ours");
     }
 
     #[test]

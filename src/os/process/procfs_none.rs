@@ -1,6 +1,6 @@
 //! Stands in for `/proc` on systems without one: nobody is seen, so nobody is signalled but through the group.
 
-use std::{convert::Infallible, io};
+use std::{convert::Infallible, io, path::Path};
 
 use super::marks::Environment;
 use crate::model::exit::StopSignal;
@@ -28,6 +28,14 @@ impl Stat {
     pub(super) fn is_alive(&self) -> bool {
         false
     }
+}
+
+pub(super) fn read(_path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(super) fn subfolder_count(_folder: &Path) -> Option<u64> {
+    None
 }
 
 pub(super) const TICKS_PER_SECOND: u64 = 100;
