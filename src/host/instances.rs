@@ -73,6 +73,11 @@ pub fn gone(layout: &Layout) -> Vec<Gone> {
         .collect()
 }
 
+/// Tells whether [`gone`] would list any: a look costs some 20 µs.
+pub fn any_gone(layout: &Layout) -> bool {
+    !gone(layout).is_empty()
+}
+
 /// Lists the other hosts that do not live and left deliveries to hooks, each with its lock: while that is kept, nobody else
 /// takes them over, and the host does not come back.
 pub fn with_deliveries(layout: &Layout) -> Vec<(Instance, FileLock)> {

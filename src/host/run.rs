@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  Body (in the job's actor)            drive (a task of its own)
-//!  Prepare ───────────────────────────> working copy ──── Prepared ──> actor
+//!  Prepare ───────────────────────────> working copy ──── Prepared ──> actor (at once where the copy is there)
 //!  Spawn ───── go ────────────────────> process ───────── Spawned ───> actor
 //!  Terminate, Kill ── group             exit ──────────── Exited ────> actor
 //!  CutOutput ─ cut ───────────────────> pump ──────────── OutputClosed > actor
@@ -18,11 +18,11 @@ use std::{fs, path::PathBuf, sync::Arc};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::warn;
 
-use self::task::Task;
 pub use self::task::chain;
+use self::task::{Prepared, Task};
 use crate::{
     decide::life::{End, LifeAction, LifeEvent},
-    host::{machine::Machine, scanner::ScanRequest},
+    host::{instances, machine::Machine, scanner::ScanRequest},
     model::{
         event,
         exit::Exit,
@@ -165,8 +165,7 @@ impl Body {
             News::Reread => {
                 self.job = Arc::clone(job);
                 Arc::make_mut(&mut self.record).content = Some(job.content);
-                self.prepare();
-                None
+                self.prepare()
             }
         }
     }
@@ -188,7 +187,7 @@ impl Body {
     /// Does what the run's state machine asks for; returns what is known of it at once.
     pub fn perform(&mut self, action: LifeAction) -> Option<LifeEvent> {
         match action {
-            LifeAction::Prepare => self.prepare(),
+            LifeAction::Prepare => return self.prepare(),
             LifeAction::Spawn => self.order(|orders| give(&mut orders.go)),
             LifeAction::Terminate(signal) => {
                 if self.job.id.kind == JobKind::Continuous {
@@ -287,7 +286,9 @@ impl Body {
         }
     }
 
-    fn prepare(&mut self) {
+    /// Starts the run's task, and tells whether the run is prepared already: its copy is there, and nobody has left
+    /// anything to mend before it may start.
+    fn prepare(&mut self) -> Option<LifeEvent> {
         let (go, gone) = oneshot::channel();
         let (sweep, swept) = oneshot::channel();
         let cut = Arc::new(Notify::new());
@@ -297,6 +298,7 @@ impl Body {
             JobKind::Triggered => None,
         };
         let ready = self.machine.copies.ready(&self.job);
+        let is_prepared = ready.is_some() && !(task::is_alone(&self.job) && instances::any_gone(&self.machine.layout));
         if ready.is_none() {
             // Its copy takes a while: until then the record tells of it.
             self.keep();
@@ -312,7 +314,9 @@ impl Body {
             shutdown_file: self.shutdown_file.clone(),
             activity: Arc::clone(&self.activity),
         };
-        tokio::spawn(task.drive(ready, gone, cut, swept));
+        let copy = if is_prepared { Prepared::Already(ready) } else { Prepared::NotYet(ready) };
+        tokio::spawn(task.drive(copy, gone, cut, swept));
+        is_prepared.then_some(LifeEvent::Prepared)
     }
 
     fn announce_stop(&mut self) {

@@ -67,6 +67,14 @@ pub struct Task {
     pub activity: Arc<Activity>,
 }
 
+/// How far the working copy of a run is.
+pub enum Prepared {
+    /// Its actor knows that the run may start.
+    Already(Option<WorkCopy>),
+    /// It has to be made, unless one is given, and what others have left has to be mended.
+    NotYet(Option<WorkCopy>),
+}
+
 /// A process that was just started, with the read ends of what it prints.
 struct Started {
     child: Child,
@@ -80,19 +88,24 @@ impl Task {
     /// Lives as long as the run: makes its copy, starts it when told to go, and ends what it left when told to sweep.
     pub async fn drive(
         self,
-        ready: Option<WorkCopy>,
+        copy: Prepared,
         go: oneshot::Receiver<()>,
         cut: Arc<Notify>,
         sweep: oneshot::Receiver<()>,
     ) {
-        let copy = match self.copy(ready).await {
-            Ok(copy) => copy,
-            Err((why, stale)) => {
-                let news = if stale { News::Stale(why) } else { News::Event(LifeEvent::StartFailed { why }) };
-                return self.tell(news).await;
-            }
+        let copy = match copy {
+            Prepared::Already(copy) => copy,
+            Prepared::NotYet(ready) => match self.copy(ready).await {
+                Ok(copy) => {
+                    self.happened(LifeEvent::Prepared).await;
+                    copy
+                }
+                Err((why, stale)) => {
+                    let news = if stale { News::Stale(why) } else { News::Event(LifeEvent::StartFailed { why }) };
+                    return self.tell(news).await;
+                }
+            },
         };
-        self.happened(LifeEvent::Prepared).await;
         if go.await.is_err() {
             return;
         }
@@ -181,10 +194,6 @@ impl Task {
 
     /// Makes the working copy, unless one is ready. An error tells whether the folder should be read again.
     async fn copy(&self, ready: Option<WorkCopy>) -> Result<Option<WorkCopy>, (String, bool)> {
-        if let Some(folder) = self.shutdown_file.parent() {
-            file::create_folders(folder).map_err(|error| (chain(&error), false))?;
-        }
-        file::create_folders(&self.machine.layout.job(&self.job.id)).map_err(|error| (chain(&error), false))?;
         if is_alone(&self.job) {
             // Its lock may be free because the host that had it is gone, and its processes may not.
             recovery::mend_gone(&self.machine).await;
@@ -206,6 +215,10 @@ impl Task {
 
     async fn start(&self, copy: Option<&WorkCopy>) -> Result<Started, String> {
         let job = &self.job;
+        let data_path = self.machine.layout.job(&job.id);
+        for folder in self.shutdown_file.parent().into_iter().chain([&*data_path]) {
+            file::create_folders(folder).map_err(|error| chain(&error))?;
+        }
         let path = copy.map_or(&*job.root, WorkCopy::root);
         let cwd = path.join(&job.script.dir);
         let env = self.environment(path, &cwd)?;
@@ -213,7 +226,6 @@ impl Task {
         let failed = |error: io::Error| format!("could not prepare its output: {error}");
         let (out, stdout) = output::pipe_pair().map_err(failed)?;
         let (err, stderr) = output::pipe_pair().map_err(failed)?;
-        let data_path = self.machine.layout.job(&job.id);
         let request = SpawnRequest {
             program: program.into(),
             args: args.into_iter().map(Into::into).collect(),
@@ -280,7 +292,7 @@ impl Task {
 }
 
 /// Tells whether a job may run on one host at a time only.
-fn is_alone(job: &Job) -> bool {
+pub fn is_alone(job: &Job) -> bool {
     match job.id.kind {
         JobKind::Continuous => job.settings.is_singleton,
         JobKind::Triggered => job.settings.overlap != Overlap::Allow,

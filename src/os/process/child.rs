@@ -286,6 +286,19 @@ impl Waiter {
     }
 }
 
+/// Tells whether a child of ours has exited. It is not reaped.
+#[cfg(unix)]
+pub(super) fn has_exited(pid: u32) -> bool {
+    use rustix::process::WaitIdOptions as Options;
+    wait(pid, Options::EXITED | Options::NOWAIT | Options::NOHANG).is_ok_and(|exit| exit.is_some())
+}
+
+/// Nobody can tell without taking the exit.
+#[cfg(not(unix))]
+pub(super) fn has_exited(_pid: u32) -> bool {
+    false
+}
+
 #[cfg(unix)]
 fn wait(pid: u32, options: rustix::process::WaitIdOptions) -> io::Result<Option<Exit>> {
     use rustix::process::{WaitId, waitid};
@@ -300,4 +313,24 @@ fn wait(pid: u32, options: rustix::process::WaitIdOptions) -> io::Result<Option<
 #[cfg(unix)]
 pub(super) fn to_pid(pid: u32) -> Option<rustix::process::Pid> {
     rustix::process::Pid::from_raw(i32::try_from(pid).ok()?)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a bare program that waits for its input to end")]
+    fn an_exit_is_seen_before_it_is_reaped() {
+        let (input, end) = std::io::pipe().expect("a pipe");
+        let child = duct::cmd!("cat").stdin_file(input).stdout_null().start().expect("a child");
+        let pid = child.pids()[0];
+        assert!(!has_exited(pid), "it waits for its input");
+        drop(end);
+        let options = rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT;
+        wait(pid, options).expect("its exit");
+        assert!(has_exited(pid), "it has ended and is not reaped");
+        child.wait().expect("it is ours to reap");
+        assert!(!has_exited(pid), "nobody of that number is ours any more");
+    }
 }

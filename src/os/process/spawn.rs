@@ -21,7 +21,7 @@ use crate::os::{
     clock::Clock,
     process::{
         cgroup::Cgroups,
-        child::Child,
+        child::{self, Child},
         error::{SpawnError, diagnose},
         limits,
         marks::RunMark,
@@ -165,11 +165,17 @@ impl Worker {
         };
         let run = mark.run;
         let mut tree = Tree::new(pid, mark);
-        limits::mark(pid, tree.number);
-        if self.clock.now().mono.since(before) > HEAD_START {
-            tree.mark_descendants();
+        // Mostly this thread comes to run again only when a short program is over: then it has no limits and no children.
+        let runs = !child::has_exited(pid);
+        if runs {
+            limits::mark(pid, tree.number);
         }
-        limits::restore(pid);
+        if self.clock.now().mono.since(before) > HEAD_START {
+            tree.mark_descendants(runs);
+        }
+        if runs {
+            limits::restore(pid);
+        }
         match (containment, &self.cgroups) {
             (Containment::Cgroup, Some(cgroups)) => {
                 cgroups.create(run, tree.number).into_iter().for_each(|cgroup| tree.enter(cgroup))

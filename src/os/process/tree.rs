@@ -56,9 +56,9 @@ impl Tree {
         Self { leader, mark, number, cgroup: None, seen: Mutex::default() }
     }
 
-    /// Puts the run's number on those who were started before the leader had it.
-    pub(super) fn mark_descendants(&self) {
-        for id in self.living(true) {
+    /// Puts the run's number on those who were started before the leader had it, or without its having it.
+    pub(super) fn mark_descendants(&self, leader_runs: bool) {
+        for id in self.living(leader_runs) {
             limits::mark(id.pid, self.number);
         }
     }
