@@ -7,6 +7,7 @@ from harness.hosts.base import Job, idle_jobs
 from harness.numbers import percentile
 from harness.place import BIN, put
 from harness.rows.base import Figure, Row
+from harness.rows.life import REST_SECONDS
 from harness.stamps import Stamps
 
 ONCE_A_YEAR = "0 0 0 1 1 *"
@@ -61,6 +62,7 @@ class Jobs(Row):
         host.lay_out([Job(f"t{k}", "triggered", "echo hi", logged=False) for k in range(n)])
         for k in range(n):
             put(f"{host.root}/jobs/triggered/t{k}/settings.job", f'{{"schedule": "{ONCE_A_YEAR}"}}')
+        time.sleep(REST_SECONDS)
         begun = time.monotonic()
         host.start()
         host.wait_until_ready()
@@ -78,6 +80,7 @@ class RunningJobs(Jobs):
     def begin(self, host, n):
         stamps = Stamps(self.scratch)
         host.lay_out(idle_jobs(stamps, n))
+        time.sleep(REST_SECONDS)
         begun = time.time_ns()
         host.start()
         starts = stamps.wait_for(n, timeout=240)
