@@ -38,7 +38,7 @@ use crate::{
     model::{
         args,
         id::{JobId, JobKind, JobName, RunId},
-        run::{RunPhase, RunRecord, Trigger},
+        run::{RunRecord, Trigger},
     },
 };
 
@@ -158,24 +158,9 @@ async fn run(
 
 /// A run that waits for its turn and has no record yet.
 fn accepted(api: &Api, job: &JobId, ticket: Ticket, arguments: Option<String>, user_agent: String) -> RunRecord {
-    RunRecord {
-        id: ticket.run,
-        job: job.clone(),
-        copy: 0,
-        instance: api.handle.config().instance.clone(),
-        trigger: Trigger::Api { user_agent },
-        attempt: 1,
-        arguments,
-        phase: RunPhase::Initializing,
-        started: api.handle.now(),
-        ended: None,
-        duration_ms: None,
-        exit: None,
-        reason: None,
-        content: None,
-        pid: None,
-        log: None,
-    }
+    let instance = api.handle.config().instance.clone();
+    let begun = RunRecord::accepted(ticket.run, job.clone(), instance, Trigger::Api { user_agent });
+    RunRecord { arguments, started: api.handle.now(), ..begun }
 }
 
 /// One run

@@ -12,9 +12,9 @@ use crate::{
     },
     model::{
         event::News,
-        id::{Instance, JobId, JobKind, JobName, RunId},
+        id::{Instance, JobId, JobKind, JobName},
         log::Level,
-        run::{RunPhase, RunRecord, Trigger},
+        run::{RunPhase, RunRecord},
         time::Wall,
     },
     os::process::{self, Ended, RunMark},
@@ -167,33 +167,12 @@ fn unfinished(machine: &Machine, instance: &Instance, open: Option<Open>) -> Vec
             (Some(record), _) if matches!(record.phase, RunPhase::Ended(_)) => {}
             (Some(record), _) if record.instance == *instance => records.push(record),
             // It was accepted and had not come to its record.
-            (None, Some(trigger)) => records.push(unwritten(job, run, instance, trigger)),
+            (None, Some(trigger)) => records.push(RunRecord::accepted(run, job, instance.clone(), trigger)),
             // A run of another host.
             (Some(_) | None, _) => machine.note_end(&job, run),
         }
     }
     records
-}
-
-fn unwritten(job: JobId, id: RunId, instance: &Instance, trigger: Trigger) -> RunRecord {
-    RunRecord {
-        id,
-        job,
-        copy: 0,
-        instance: instance.clone(),
-        trigger,
-        attempt: 1,
-        arguments: None,
-        phase: RunPhase::Initializing,
-        started: id.began(),
-        ended: None,
-        duration_ms: None,
-        exit: None,
-        reason: None,
-        content: None,
-        pid: None,
-        log: None,
-    }
 }
 
 /// Lists every run that has a folder.

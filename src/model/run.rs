@@ -180,6 +180,29 @@ pub struct RunRecord {
 }
 
 impl RunRecord {
+    /// Returns the record of a run that was accepted just now, at the time that its id tells: its first attempt, of the first
+    /// copy, of which no more is known.
+    pub fn accepted(id: RunId, job: JobId, instance: Instance, trigger: Trigger) -> Self {
+        Self {
+            id,
+            job,
+            copy: 0,
+            instance,
+            trigger,
+            attempt: 1,
+            arguments: None,
+            phase: RunPhase::Initializing,
+            started: id.began(),
+            ended: None,
+            duration_ms: None,
+            exit: None,
+            reason: None,
+            content: None,
+            pid: None,
+            log: None,
+        }
+    }
+
     /// Returns what was concluded of it; `None` while it is on its way.
     pub const fn outcome(&self) -> Option<Outcome> {
         match self.phase {

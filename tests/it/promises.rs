@@ -108,3 +108,20 @@ fn a_host_under_another_name_mends_what_the_dead_one_left() {
     assert_eq!((&lost["outcome"], &lost["instance"]), (&"lost".into(), &"first".into()));
     assert_eq!(crate::world::processes_of(&root), Vec::<u32>::new());
 }
+
+#[test]
+fn a_run_waits_until_what_a_dead_host_left_is_mended_also_when_its_copy_is_there() {
+    const LOST: &str = "202001010000000000";
+    let root = Root::new();
+    let script = format!("#!/bin/bash\necho seen: $(cat \"$WEBJOBS_DATA_PATH/{LOST}/status\" 2>/dev/null)\n");
+    root.job("triggered/job", &[("run.sh", &script)]);
+    let host = root.host_with(&["--instance", "living"], &[]);
+    host.until_ended("triggered/job", &host.run("job"));
+    // One that came and died since the last look at the hosts.
+    root.write("data/webjobd/hosts/dead/lock", "");
+    root.write("data/webjobd/hosts/dead/open_runs", &format!("+ {LOST} triggered/job\t{{\"by\":\"startup\"}}\n"));
+    let run = host.run("job");
+    host.until_ended("triggered/job", &run);
+    let log = root.read(&format!("data/jobs/triggered/job/{run}/output_log.txt"));
+    assert!(log.lines().any(|line| line.contains("seen: ") && line.contains("\"Outcome\":\"lost\"")), "{log}");
+}

@@ -12,13 +12,7 @@ use crate::{
         life::{End, LifeAction},
     },
     host::{run::Body, view::LiveLog},
-    model::{
-        event::News,
-        id::RunId,
-        job::Job,
-        run::{RunPhase, RunRecord},
-        stop::StopReason,
-    },
+    model::{event::News, id::RunId, job::Job, run::RunRecord, stop::StopReason},
     store::record,
 };
 
@@ -98,24 +92,10 @@ impl Dispatcher {
     }
 
     fn record(&self, id: RunId, request: Request, job: &Job) -> RunRecord {
-        RunRecord {
-            id,
-            job: self.id.clone(),
-            copy: 0,
-            instance: self.machine.layout.instance().clone(),
-            trigger: request.trigger,
-            attempt: request.attempt,
-            arguments: request.arguments,
-            phase: RunPhase::Initializing,
-            started: self.machine.now().wall,
-            ended: None,
-            duration_ms: None,
-            exit: None,
-            reason: None,
-            content: Some(job.content),
-            pid: None,
-            log: None,
-        }
+        let Request { trigger, arguments, attempt } = request;
+        let (started, content) = (self.machine.now().wall, Some(job.content));
+        let accepted = RunRecord::accepted(id, self.id.clone(), self.machine.layout.instance().clone(), trigger);
+        RunRecord { attempt, arguments, started, content, ..accepted }
     }
 
     fn finish(&mut self, id: RunId, end: &End, job: &Arc<Job>) {

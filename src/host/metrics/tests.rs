@@ -21,22 +21,12 @@ fn job(kind: JobKind, name: &str) -> JobId {
 
 fn ended(job: &JobId, outcome: Outcome, trigger: Trigger, ms: u64) -> News {
     News::RunEnded(Arc::new(RunRecord {
-        id: RunId::at(wall(1_000), None),
-        job: job.clone(),
-        copy: 0,
-        instance: Instance::new("a"),
-        trigger,
-        attempt: 1,
-        arguments: None,
         phase: RunPhase::Ended(outcome),
         started: wall(1_000),
         ended: Some(wall(1_100)),
         duration_ms: Some(ms),
         exit: Some(Exit::Code(0)),
-        reason: None,
-        content: None,
-        pid: None,
-        log: None,
+        ..RunRecord::accepted(RunId::at(wall(1_000), None), job.clone(), Instance::new("a"), trigger)
     }))
 }
 

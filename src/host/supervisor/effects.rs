@@ -15,7 +15,7 @@ use crate::{
         event::News,
         job::Job,
         log::Level,
-        run::{LogSpan, RunPhase, RunRecord, Trigger},
+        run::{LogSpan, RunRecord, Trigger},
         time::Now,
     },
     os::lock::{Attempt, FileLock},
@@ -63,24 +63,9 @@ impl Supervisor {
             self.restarts += 1;
         }
         let log = self.open_log(now);
-        let record = Arc::new(RunRecord {
-            id: run,
-            job: self.id.clone(),
-            copy: u32::try_from(place).unwrap_or(u32::MAX),
-            instance: self.machine.layout.instance().clone(),
-            trigger,
-            attempt: 1,
-            arguments: None,
-            phase: RunPhase::Initializing,
-            started: now.wall,
-            ended: None,
-            duration_ms: None,
-            exit: None,
-            reason: None,
-            content: Some(job.content),
-            pid: None,
-            log,
-        });
+        let accepted = RunRecord::accepted(run, self.id.clone(), self.machine.layout.instance().clone(), trigger);
+        let copy = u32::try_from(place).unwrap_or(u32::MAX);
+        let record = Arc::new(RunRecord { copy, started: now.wall, content: Some(job.content), log, ..accepted });
         self.machine.tell(News::RunBegan(Arc::clone(&record)));
         let body = Body::new(&self.machine, job, Arc::clone(&self.log), self.facts.clone(), record);
         let luck = self.copies[place].luck;

@@ -17,24 +17,9 @@ fn found(id: &JobId) -> Arc<Found> {
 }
 
 fn run(id: &JobId) -> Arc<RunRecord> {
-    Arc::new(RunRecord {
-        id: RunId::parse("201510200336425903").expect("18 digits"),
-        job: id.clone(),
-        copy: 0,
-        instance: Instance::new("one"),
-        trigger: Trigger::Startup,
-        attempt: 1,
-        arguments: None,
-        phase: RunPhase::Running,
-        started: Wall::UNIX_EPOCH,
-        ended: None,
-        duration_ms: None,
-        exit: None,
-        reason: None,
-        content: None,
-        pid: None,
-        log: None,
-    })
+    let run = RunId::parse("201510200336425903").expect("18 digits");
+    let accepted = RunRecord::accepted(run, id.clone(), Instance::new("one"), Trigger::Startup);
+    Arc::new(RunRecord { phase: RunPhase::Running, ..accepted })
 }
 
 #[test]

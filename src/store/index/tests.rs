@@ -32,24 +32,8 @@ fn id(number: u64) -> RunId {
 }
 
 fn record(job: &JobId, run: u64, phase: RunPhase) -> RunRecord {
-    RunRecord {
-        id: id(run),
-        job: job.clone(),
-        copy: 0,
-        instance: Instance::new("a"),
-        trigger: Trigger::Startup,
-        attempt: 1,
-        arguments: None,
-        phase,
-        started: Wall::UNIX_EPOCH,
-        ended: None,
-        duration_ms: None,
-        exit: None,
-        reason: None,
-        content: None,
-        pid: None,
-        log: None,
-    }
+    let accepted = RunRecord::accepted(id(run), job.clone(), Instance::new("a"), Trigger::Startup);
+    RunRecord { phase, started: Wall::UNIX_EPOCH, ..accepted }
 }
 
 impl World {

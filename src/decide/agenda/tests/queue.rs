@@ -97,22 +97,8 @@ fn a_run_that_waits_on_another_host_or_had_begun_is_owed_nothing() {
     let (_, journal, runs) = three_that_wait();
     let record = |run: RunId| {
         let mut record = RunRecord {
-            id: run,
-            job: job(&[]).id,
-            copy: 0,
-            instance: Instance::new("b"),
-            trigger: Trigger::Startup,
-            attempt: 1,
-            arguments: None,
-            phase: RunPhase::Initializing,
             started: at("01T10:01:00"),
-            ended: None,
-            duration_ms: None,
-            exit: None,
-            reason: None,
-            content: None,
-            pid: None,
-            log: None,
+            ..RunRecord::accepted(run, job(&[]).id, Instance::new("b"), Trigger::Startup)
         };
         if run == runs[1] {
             (record.phase, record.pid) = (RunPhase::Ended(Outcome::Lost), Some(7));
