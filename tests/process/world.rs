@@ -5,7 +5,10 @@ use std::{
     future::Future,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Once,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -21,8 +24,19 @@ use webjobd::{
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The soft limit of open files that these tests begin with, below the hard one anywhere: so it shows who has which.
+pub const FILE_LIMIT: u64 = 500;
+
+static RAISED: Once = Once::new();
 static ALONE: RwLock<()> = RwLock::const_new(());
 static RUNS: AtomicU64 = AtomicU64::new(201_605_190_150_326_541);
+
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let begin = Rlimit { current: Some(FILE_LIMIT), ..getrlimit(Resource::Nofile) };
+    setrlimit(Resource::Nofile, begin).expect("less than we have");
+    assert_eq!(process::raise_file_limit(), Some(FILE_LIMIT));
+}
 
 enum Turn {
     Shared { _guard: RwLockReadGuard<'static, ()> },
@@ -55,7 +69,7 @@ impl World {
 
     fn with(turn: Turn, cgroups: Option<Cgroups>) -> Self {
         process::become_subreaper().expect("the kernel lets us");
-        process::raise_file_limit();
+        RAISED.call_once(raise_file_limit);
         let folder = tempfile::tempdir().expect("a folder");
         Self {
             spawner: Spawner::start(Clock::start(), cgroups).expect("threads"),

@@ -1,5 +1,5 @@
-//! Limits that are set on children from outside, right after their start. Inside the child it would need a hook, and with
-//! that a slow full `fork`.
+//! Limits that are set on children from outside, as soon as their start has returned. Inside the child it would need a
+//! hook, and with that a slow full `fork`.
 //!
 //! The limit of open files is high for the host, unchanged for the jobs.
 //! A running job costs the host three descriptors, so it takes all it may. Jobs get the old limit back: some programs
@@ -43,8 +43,8 @@ pub(super) fn restore(pid: u32) {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn restore(_pid: u32) {}
 
-/// Puts the number of its run on a child, see [`super::marks`]. Microseconds after its start: a program needs many times
-/// that to start another.
+/// Puts the number of its run on a child, see [`super::marks`]. Microseconds after its start, unless the machine lets the
+/// program run first: the spawner then looks for those whom it has started meanwhile.
 #[cfg(target_os = "linux")]
 pub(super) fn mark(pid: u32, number: u64) {
     use rustix::process::{Resource, Rlimit, prlimit};
