@@ -106,7 +106,7 @@ pub fn trigger(run: &RunWire) -> String {
         Trigger::Api { user_agent } => format!("request of {user_agent}"),
         Trigger::Startup => "start of the host".to_owned(),
         Trigger::Restart => "restart".to_owned(),
-        Trigger::Change { what } => format!("change of {what}"),
+        Trigger::Change { what } => format!("change: {what}"),
         Trigger::Retry { of } => format!("retry of {of}"),
     }
 }
