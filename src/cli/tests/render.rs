@@ -6,11 +6,14 @@ use jiff::tz::TimeZone;
 use super::samples::{
     broken, coming, comings, crashing, failed, jobs, missed, nightly, now, occurrences, running, runs, worker,
 };
-use crate::cli::{
-    list,
-    look::{Look, Times, Width},
-    next, show, status,
-    words::{self, Whose},
+use crate::{
+    cli::{
+        list,
+        look::{Look, Times, Width},
+        next, show, status,
+        words::{self, Whose},
+    },
+    model::run::Trigger,
 };
 
 fn terminal() -> Look {
@@ -138,4 +141,18 @@ fn coming_due_times_are_local_and_in_utc_with_a_mark_where_the_clocks_change() {
     DUE       LOCAL                                     UTC                   SCHEDULE      LABEL  NOTE
     in 125 d  2027-03-28T03:00:00+02:00[Europe/Berlin]  2027-03-28T01:00:00Z  0 30 2 * * *  night  moved: 02:30 does not exist on this day
     ");
+}
+
+#[test]
+fn why_a_run_began_is_said_in_few_words() {
+    let mut run = runs(vec![running()]).remove(0);
+    for (trigger, text) in [
+        (Trigger::Startup, "start of the host"),
+        (Trigger::Restart, "restart"),
+        (Trigger::Change { what: "run.sh".to_owned() }, "change: run.sh"),
+        (Trigger::Change { what: "it was started again".to_owned() }, "change: it was started again"),
+    ] {
+        run.trigger = trigger;
+        assert_eq!(words::trigger(&run), text);
+    }
 }
