@@ -104,7 +104,7 @@ const LAYERS: &[Layer] = &[
             PLAIN,
             ASYNC,
             &["axum", "base64", "blake3", "getrandom", "hyper", "hyper_util", "percent_encoding"],
-            &["prometheus_client", "reqwest", "tokio_rustls", "tower", "tower_http", "utoipa", "utoipa_axum"],
+            &["prometheus_client", "reqwest", "tokio_rustls", "tower", "tower_http", "utoipa"],
         ],
         never: &["std::process"],
     },

@@ -1,10 +1,10 @@
 //! The description of `/api/v1`: an OpenAPI 3.1 document, made of the routes and shapes themselves, and a page of it.
 //!
 //! ```text
-//!  handlers with #[utoipa::path] ── v1::routes ── OpenApiRouter ── split ──> Router
-//!                                                                    └────> document ── finish ──> JSON, page
+//!  handlers with #[utoipa::path] ── v1::routes ──> Router, at the start
+//!                                    v1::Described ──> document ── finish ──> JSON, page: when first asked for
 //! ```
-//! A route that is registered is described, and the reverse: there is no other way in. What all routes have in common,
+//! A route that is registered is described, and the reverse: a test compares the two. What all routes have in common,
 //! who may ask and how problems look, is added here.
 
 mod page;
@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 use utoipa::{
-    PartialSchema, ToSchema,
+    OpenApi as _, PartialSchema, ToSchema,
     openapi::{
         Components, ContentBuilder, Info, License, OpenApi, Ref, RefOr, Response, ResponseBuilder, SecurityRequirement,
         Server, Tag,
@@ -45,7 +45,7 @@ const TAGS: &[(&str, &str)] = &[
 
 /// The document as JSON, and as a page.
 static MADE: LazyLock<(String, String)> = LazyLock::new(|| {
-    let document = serde_json::to_value(finish(v1::routes().into_openapi())).expect("a document is JSON");
+    let document = serde_json::to_value(finish(v1::Described::openapi())).expect("a document is JSON");
     (document.to_string(), page::render(&document, KINDS))
 });
 

@@ -146,7 +146,7 @@ pub fn service(api: Api) -> Service {
 fn router(api: Api) -> Router {
     let routes = Router::new()
         .merge(kudu::routes())
-        .merge(Router::from(v1::routes()))
+        .merge(v1::routes())
         .merge(vfs::routes())
         .merge(zips::routes())
         .merge(deployments::routes())

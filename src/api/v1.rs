@@ -14,12 +14,14 @@ mod sse;
 use std::{sync::Arc, time::Duration};
 
 use axum::{
+    Router,
     extract::{Path, RawQuery, State},
     http::StatusCode,
     response::Response,
+    routing::{get, post},
 };
 use tokio::sync::watch;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa::OpenApi;
 
 use self::body::Json;
 use super::{
@@ -52,37 +54,71 @@ const ITEMS: usize = 50;
 /// What a moment must look like.
 const MOMENT: &str = "a moment such as 2026-02-28T12:00:00Z";
 
-/// Returns the routes, each with its description.
-pub fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new()
-        .routes(routes!(jobs))
-        .routes(routes!(one))
-        .routes(routes!(runs::all))
-        .routes(routes!(runs::of_one, run))
-        .routes(routes!(run_one))
-        .routes(routes!(cancel))
-        .routes(routes!(refresh))
-        .routes(routes!(control::start))
-        .routes(routes!(control::stop))
-        .routes(routes!(control::restart))
-        .routes(routes!(control::enable))
-        .routes(routes!(control::disable))
-        .routes(routes!(control::pause))
-        .routes(routes!(control::resume))
-        .routes(routes!(control::pause_all))
-        .routes(routes!(control::resume_all))
-        .routes(routes!(due::next))
-        .routes(routes!(due::next_of_all))
-        .routes(routes!(due::occurrences))
-        .routes(routes!(settings::validate))
-        .routes(routes!(settings::validate_for_job))
-        .routes(routes!(log::log))
-        .routes(routes!(log::lines::stream))
-        .routes(routes!(log::search::search))
-        .routes(routes!(news::events))
-        .routes(routes!(described::openapi))
-        .routes(routes!(described::docs))
+/// Returns the routes. Their descriptions are read when somebody asks for them, which is hardly ever.
+pub fn routes() -> Router<Api> {
+    Router::new()
+        .route("/api/v1/jobs", get(jobs))
+        .route("/api/v1/jobs/{kind}/{name}", get(one))
+        .route("/api/v1/runs", get(runs::all))
+        .route("/api/v1/jobs/{kind}/{name}/runs", get(runs::of_one).post(run))
+        .route("/api/v1/jobs/{kind}/{name}/runs/{run}", get(run_one))
+        .route("/api/v1/jobs/{kind}/{name}/runs/{run}/cancel", post(cancel))
+        .route("/api/v1/refresh", post(refresh))
+        .route("/api/v1/jobs/{kind}/{name}/start", post(control::start))
+        .route("/api/v1/jobs/{kind}/{name}/stop", post(control::stop))
+        .route("/api/v1/jobs/{kind}/{name}/restart", post(control::restart))
+        .route("/api/v1/jobs/{kind}/{name}/enable", post(control::enable))
+        .route("/api/v1/jobs/{kind}/{name}/disable", post(control::disable))
+        .route("/api/v1/jobs/{kind}/{name}/pause", post(control::pause))
+        .route("/api/v1/jobs/{kind}/{name}/resume", post(control::resume))
+        .route("/api/v1/pause", post(control::pause_all))
+        .route("/api/v1/resume", post(control::resume_all))
+        .route("/api/v1/jobs/{kind}/{name}/next", get(due::next))
+        .route("/api/v1/next", get(due::next_of_all))
+        .route("/api/v1/jobs/{kind}/{name}/occurrences", get(due::occurrences))
+        .route("/api/v1/settings/validate", post(settings::validate))
+        .route("/api/v1/jobs/{kind}/{name}/settings/validate", post(settings::validate_for_job))
+        .route("/api/v1/jobs/{kind}/{name}/log", get(log::log))
+        .route("/api/v1/jobs/{kind}/{name}/log/stream", get(log::lines::stream))
+        .route("/api/v1/jobs/{kind}/{name}/log/search", get(log::search::search))
+        .route("/api/v1/events", get(news::events))
+        .route("/api/v1/openapi.json", get(described::openapi))
+        .route("/api/v1/docs", get(described::docs))
 }
+
+/// The descriptions of all routes; a test holds them to the routes themselves.
+#[derive(OpenApi)]
+#[openapi(paths(
+    jobs,
+    one,
+    run,
+    run_one,
+    cancel,
+    refresh,
+    runs::all,
+    runs::of_one,
+    control::start,
+    control::stop,
+    control::restart,
+    control::enable,
+    control::disable,
+    control::pause,
+    control::resume,
+    control::pause_all,
+    control::resume_all,
+    due::next,
+    due::next_of_all,
+    due::occurrences,
+    settings::validate,
+    settings::validate_for_job,
+    log::log,
+    log::lines::stream,
+    log::search::search,
+    news::events,
+    described::openapi,
+    described::docs
+))]
+pub struct Described;
 
 /// Every job
 #[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs",
