@@ -5,7 +5,6 @@ use axum::{
     body::Body,
     extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -19,9 +18,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-request-id");
 const ARR_LOG_ID: HeaderName = HeaderName::from_static("x-arr-log-id");
 
 /// Gives every answer its request id.
-pub async fn dress(request: Request, next: Next) -> Response {
+pub async fn dress(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let id = request_id(request.headers());
-    let mut response = next.run(request).await;
+    let mut response = next(request).await;
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id);
     response

@@ -10,7 +10,6 @@ use axum::{
     body::{self, Body},
     extract::{Path, Request, State},
     http::{HeaderMap, HeaderName, StatusCode, Uri, header},
-    middleware::Next,
     response::Response,
     routing::get,
 };
@@ -37,11 +36,11 @@ pub fn routes() -> Router<Api> {
 }
 
 /// Answers in this dialect whoever speaks it.
-pub async fn translate(mut request: Request, next: Next) -> Response {
+pub async fn translate(mut request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let sent = request.extensions().get::<Sent>().map(|Sent(path)| path.clone()).unwrap_or_default();
-    let Some(scope) = scope(request.headers(), &sent) else { return next.run(request).await };
+    let Some(scope) = scope(request.headers(), &sent) else { return next(request).await };
     request.extensions_mut().insert(scope.clone());
-    wrapped(&scope, next.run(request).await).await
+    wrapped(&scope, next(request).await).await
 }
 
 /// The id is the path of the `Referer`, which the front end sets to what its client asked for, or else of the request.

@@ -3,9 +3,8 @@
 use core::net::{IpAddr, Ipv4Addr};
 
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, header, uri::Authority},
-    middleware::Next,
     response::Response,
 };
 
@@ -39,12 +38,12 @@ const FRAMES: &str = "frame-ancestors 'none'";
 const STRICT: &str = "max-age=31536000";
 
 /// Works out where a request comes from, for whoever stands behind, and tells browsers what they may do with the answer.
-pub async fn meet(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+pub async fn meet(api: &Api, mut request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let front = front(&api.door, &request);
     let is_api = request.uri().path().starts_with("/api");
     let is_strict = front.tls && front.host.as_deref().is_some_and(|host| !is_local(host));
     request.extensions_mut().insert(front);
-    let mut response = next.run(request).await;
+    let mut response = next(request).await;
     protect(response.headers_mut(), is_api, is_strict);
     response
 }

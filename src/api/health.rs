@@ -7,7 +7,6 @@ use axum::{
     Router,
     extract::{Request, State},
     http::{HeaderValue, StatusCode, header},
-    middleware::Next,
     response::Response,
     routing::get,
 };
@@ -32,7 +31,7 @@ pub fn is_probe(path: &str) -> bool {
 }
 
 /// Lets a request wait until every job is known, so that no answer shows half a host.
-pub async fn once_ready(State(api): State<Api>, request: Request, next: Next) -> Response {
+pub async fn once_ready(api: &Api, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     if !is_probe(request.uri().path()) {
         tokio::select! {
             biased;
@@ -41,7 +40,7 @@ pub async fn once_ready(State(api): State<Api>, request: Request, next: Next) ->
             () = api.stopped() => {}
         }
     }
-    next.run(request).await
+    next(request).await
 }
 
 async fn healthz(State(api): State<Api>) -> Response {

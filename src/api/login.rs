@@ -6,9 +6,8 @@
 //! Nothing here keeps or prints what was sent.
 
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -41,13 +40,13 @@ impl Refusal {
 }
 
 /// Lets a request pass whose caller may, and answers all others.
-pub async fn check(State(api): State<Api>, request: Request, next: Next) -> Response {
+pub async fn check(api: &Api, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let (mut parts, body) = request.into_parts();
-    if health::is_probe(parts.uri.path()) || is_open(&api, &parts) {
-        return next.run(Request::from_parts(parts, body)).await;
+    if health::is_probe(parts.uri.path()) || is_open(api, &parts) {
+        return next(Request::from_parts(parts, body)).await;
     }
     let mut deed = deed(&parts);
-    let passed = match pass(&api, &parts, &mut deed).await {
+    let passed = match pass(api, &parts, &mut deed).await {
         Ok(passed) => passed,
         Err(refusal) => {
             if let Some(ending) = refusal.ending {
@@ -61,10 +60,10 @@ pub async fn check(State(api): State<Api>, request: Request, next: Next) -> Resp
     }
     let request = Request::from_parts(parts, body);
     match passed {
-        Passed::Looks => next.run(request).await,
+        Passed::Looks => next(request).await,
         Passed::Changes => {
             let pending = Pending { door: &api.door, deed: Some(deed) };
-            let response = next.run(request).await;
+            let response = next(request).await;
             pending.done(response.status());
             response
         }

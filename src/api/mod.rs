@@ -38,8 +38,9 @@ use std::{panic, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request},
-    middleware,
+    extract::{DefaultBodyLimit, Request, State},
+    middleware::{self, Next},
+    response::Response,
 };
 use tokio::{
     sync::{Semaphore, watch},
@@ -161,13 +162,19 @@ fn router(api: Api) -> Router {
         .method_not_allowed_fallback(answer::no_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE_MAX))
-        .layer(middleware::from_fn_with_state(api.clone(), health::once_ready))
-        .layer(middleware::from_fn_with_state(api.clone(), login::check))
-        .layer(middleware::from_fn_with_state(api.clone(), front::meet))
-        .layer(middleware::from_fn(problem::assure::assure))
-        .layer(middleware::from_fn(arm::translate))
-        .layer(middleware::from_fn(answer::dress))
+        .layer(middleware::from_fn_with_state(api.clone(), meet))
         .with_state(api)
+}
+
+/// What every request passes on its way in and every answer on its way out: one layer, for each makes a copy of all that
+/// is inside it for each request.
+async fn meet(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let api = &api;
+    let within = async |request| health::once_ready(api, request, async |request| next.run(request).await).await;
+    let known = async |request| login::check(api, request, within).await;
+    let from_somewhere = async |request| front::meet(api, request, known).await;
+    let assured = async |request| problem::assure::assure(request, from_somewhere).await;
+    answer::dress(request, async |request| arm::translate(request, assured).await).await
 }
 
 #[cfg(test)]
