@@ -51,8 +51,8 @@ const LAYERS: &[Layer] = &[
             PLAIN,
             ASYNC,
             &[
-                "async_channel",
                 "blake3",
+                "crossbeam_channel",
                 "duct",
                 "fs2",
                 "getrandom",

@@ -61,8 +61,6 @@ pub struct RunFacts<'a> {
     pub arguments: Option<&'a str>,
     /// The port that a continuous job may listen on.
     pub port: Option<u16>,
-    /// `WEBROOT_PATH`, unless another layer gives it.
-    pub web_root: Option<&'a Path>,
 }
 
 /// Returns whether a name is webjobd's own in the environment of a run.
@@ -84,29 +82,31 @@ pub fn marker(job: &JobId) -> String {
     }
 }
 
-/// Returns the whole environment of a run, sorted by name. Each layer wins over those before it.
-pub fn compose(
-    host: &[(OsString, OsString)],
-    config: &BTreeMap<String, String>,
+/// Variables, with their values.
+pub type Variables = Vec<(OsString, OsString)>;
+
+/// Returns what the environments of all runs begin with, sorted by name: the host's own, then its settings. Each layer
+/// wins over those before it.
+pub fn common(host: &[(OsString, OsString)], layers: &[&BTreeMap<String, String>]) -> Variables {
+    let host_only = |name: &OsStr| HOST_ONLY.iter().any(|own| name == *own);
+    let host = host.iter().filter(|(name, _)| !host_only(name)).cloned();
+    let layers = layers.iter().flat_map(|layer| layer.iter());
+    let mut variables: BTreeMap<OsString, OsString> = host.collect();
+    variables.extend(layers.map(|(name, value)| (name.into(), value.into())));
+    variables.into_iter().filter(|(name, _)| !is_reserved(&name.to_string_lossy())).collect()
+}
+
+/// Returns what the environment of a run has besides what is [`common`] to all. What comes later wins.
+pub fn own(
     env_file: &BTreeMap<String, String>,
     settings: &BTreeMap<String, String>,
     facts: &RunFacts<'_>,
-) -> Vec<(OsString, OsString)> {
-    let mut variables: BTreeMap<OsString, OsString> = BTreeMap::new();
-    if let Some(web_root) = facts.web_root {
-        variables.insert("WEBROOT_PATH".into(), web_root.into());
-    }
-    let host_only = |name: &OsStr| HOST_ONLY.iter().any(|own| name == *own);
-    variables.extend(host.iter().filter(|(name, _)| !host_only(name)).cloned());
-    for layer in [config, env_file, settings] {
-        variables.extend(layer.iter().map(|(name, value)| (name.into(), value.into())));
-    }
-    variables.retain(|name, _| !is_reserved(&name.to_string_lossy()));
-    variables.extend(own(facts));
-    variables.into_iter().collect()
+) -> Variables {
+    let layers = env_file.iter().chain(settings).filter(|(name, _)| !is_reserved(name));
+    layers.map(|(name, value)| (name.into(), value.into())).chain(facts_of(facts)).collect()
 }
 
-fn own(facts: &RunFacts<'_>) -> impl Iterator<Item = (OsString, OsString)> {
+fn facts_of(facts: &RunFacts<'_>) -> impl Iterator<Item = (OsString, OsString)> {
     let port = facts.port.filter(|_| facts.job.kind == JobKind::Continuous);
     let always: [(&str, OsString); 7] = [
         ("WEBJOBS_PATH", facts.path.into()),
@@ -159,12 +159,12 @@ mod tests {
             shutdown_file: Path::new("/tmp/stop/file"),
             arguments: None,
             port: Some(8123),
-            web_root: Some(Path::new("/srv")),
         };
         let host: Vec<_> = host.iter().map(|(name, value)| (name.into(), value.into())).collect();
         let text = |text: OsString| text.into_string().expect("text");
         let [config, file, settings] = layers;
-        compose(&host, config, file, settings, &facts).into_iter().map(|(n, v)| (text(n), text(v))).collect()
+        let whole = common(&host, &[config]).into_iter().chain(own(file, settings, &facts));
+        whole.map(|(name, value)| (text(name), text(value))).collect()
     }
 
     #[test]
@@ -187,7 +187,6 @@ mod tests {
             ("WEBJOBS_RUN_ID", "201605190150326541"),
             ("WEBJOBS_SHUTDOWN_FILE", "/tmp/stop/file"),
             ("WEBJOBD_INSTANCE", "web-1"),
-            ("WEBROOT_PATH", "/srv"),
             ("WEBSITE_TRIGGERED_JOB_RUNNING_daas(ping)", "true"),
         ]);
         assert_eq!(seen, expected);

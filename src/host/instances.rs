@@ -3,7 +3,11 @@
 //! A host lives while it holds the lock of its instance; a word that a dead one left behind says nothing. It reads the
 //! disk, so it is asked on threads that may wait.
 
-use std::{fs, io, time::Duration};
+use std::{
+    fs, io,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use serde::Deserialize;
 
@@ -12,6 +16,7 @@ use crate::{
     model::{
         id::{Instance, JobId, RunId},
         run::RunPhase,
+        time::Wall,
     },
     os::{
         file,
@@ -29,6 +34,9 @@ const ON: &str = " on ";
 
 /// Time from one try for a lock that another host has for a moment to the next.
 const BETWEEN: Duration = Duration::from_millis(20);
+
+/// Longer than any file system takes its time from the same tick of a clock.
+const SETTLED: Duration = Duration::from_secs(2);
 
 /// How often a lock is tried that others only look at.
 const LOOK_TRIES: u32 = 5;
@@ -73,9 +81,33 @@ pub fn gone(layout: &Layout) -> Vec<Gone> {
         .collect()
 }
 
-/// Tells whether [`gone`] would list any: a look costs some 20 µs.
-pub fn any_gone(layout: &Layout) -> bool {
-    !gone(layout).is_empty()
+/// Looks whether hosts are gone, before each run that must be alone on all of them. As long as ours was the only host, and
+/// the time of their folder tells that none has come since, nothing is listed.
+#[derive(Debug, Default)]
+pub struct GoneLook {
+    /// When the folder was changed last while it held ours alone.
+    alone: Mutex<Option<Wall>>,
+}
+
+impl GoneLook {
+    /// Tells whether [`gone`] would list any. A look costs some 20 µs, and one that needs no list a tenth of that.
+    pub fn any(&self, layout: &Layout, now: Wall) -> bool {
+        let changed = fs::metadata(layout.hosts()).and_then(|folder| folder.modified());
+        let changed = changed.ok().and_then(|time| Wall::try_from(time).ok());
+        let mut alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
+        if changed.is_some() && changed == *alone {
+            return false;
+        }
+        // A folder that was changed a moment ago may change again without a later time.
+        let is_settled = |changed: &Wall| *changed + SETTLED <= now;
+        *alone = changed.filter(is_settled).filter(|_| count(layout) == 1);
+        alone.is_none() && !gone(layout).is_empty()
+    }
+}
+
+/// Counts the hosts that ever were on this root, ours too.
+fn count(layout: &Layout) -> usize {
+    fs::read_dir(layout.hosts()).map_or(0, Iterator::count)
 }
 
 /// Lists the other hosts that do not live and left deliveries to hooks, each with its lock: while that is kept, nobody else
@@ -205,5 +237,41 @@ mod tests {
         assert_eq!(gone(&one).pop().and_then(|gone| gone.elsewhere).as_deref(), Some("the moon"));
         fs::write(two.open_runs(), "").expect("it is written");
         assert!(gone(&one).is_empty(), "it ended cleanly");
+    }
+
+    #[test]
+    fn a_host_that_came_and_went_is_seen_by_one_that_was_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let layout = |name| Layout::new(folder.path().to_owned(), Instance::new(name));
+        let (one, two) = (layout("one"), layout("two"));
+        let _own = FileLock::try_exclusive(&one.host_lock()).expect("a lock").expect("free");
+        let changed = || fs::metadata(one.hosts()).and_then(|folder| folder.modified()).expect("its time");
+        let later = Wall::try_from(changed()).expect("a time") + SETTLED;
+        let look = GoneLook::default();
+        assert!(!look.any(&one, later));
+        assert!(look.alone.lock().expect("no panic").is_some(), "it need not list again");
+        let before = changed();
+        drop(FileLock::try_exclusive(&two.host_lock()).expect("a lock"));
+        fs::write(two.open_runs(), "+").expect("it is written");
+        // So that the file system's clock has no part in it.
+        let touched = fs::File::open(one.hosts()).expect("a folder");
+        touched.set_modified(before + SETTLED).expect("a time");
+        assert!(look.any(&one, later), "it is seen");
+        assert!(look.any(&one, later + 2 * SETTLED), "and again");
+    }
+
+    #[test]
+    fn a_folder_that_was_just_changed_is_listed_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let layout = |name| Layout::new(folder.path().to_owned(), Instance::new(name));
+        let (one, two) = (layout("one"), layout("two"));
+        let _own = FileLock::try_exclusive(&one.host_lock()).expect("a lock").expect("free");
+        let changed = fs::metadata(one.hosts()).and_then(|folder| folder.modified()).expect("its time");
+        let look = GoneLook::default();
+        assert!(!look.any(&one, Wall::try_from(changed).expect("a time")));
+        drop(FileLock::try_exclusive(&two.host_lock()).expect("a lock"));
+        fs::write(two.open_runs(), "+").expect("it is written");
+        fs::File::open(one.hosts()).expect("a folder").set_modified(changed).expect("a time");
+        assert!(look.any(&one, Wall::try_from(changed).expect("a time")), "though its time is the same");
     }
 }

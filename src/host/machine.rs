@@ -3,7 +3,6 @@
 //! Shared by `Arc` and never changed, but for the journal of open runs, which has a lock of its own.
 
 use std::{
-    ffi::OsString,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -13,10 +12,12 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use crate::{
-    decide::life::LifePolicy,
+    decide::{env::Variables, life::LifePolicy},
     host::{
         app_log::AppLog,
         app_settings::{AppSettings, Engine},
+        environment::Environment,
+        instances::GoneLook,
         keeper::pruner::Pruner,
         neighbours::Neighbours,
         scanner::ScanRequest,
@@ -60,6 +61,8 @@ pub struct Machine {
     pub cgroups: Option<Cgroups>,
     /// Tells when other hosts on this root die.
     pub neighbours: Neighbours,
+    /// Looks whether other hosts on this root are gone.
+    pub gone_look: GoneLook,
     /// Private working copies of the jobs' folders.
     pub copies: WorkCopies,
     /// Asks for folders to be read.
@@ -72,8 +75,8 @@ pub struct Machine {
     pub view: Arc<View>,
     /// The number before that of the host's first event.
     pub first_event: EventId,
-    /// The environment that jobs inherit.
-    pub environment: Vec<(OsString, OsString)>,
+    /// What the environments of all runs begin with.
+    pub environment: Environment,
     /// Kudu's app settings, and what holds for all jobs by them.
     pub settings: Arc<AppSettings>,
     /// How lines of logs begin.
@@ -97,6 +100,11 @@ impl Machine {
     /// Returns what holds for all jobs now.
     pub fn engine(&self) -> Arc<Engine> {
         self.settings.engine()
+    }
+
+    /// Returns what the environments of runs begin with that start now.
+    pub fn common_environment(&self) -> Arc<Variables> {
+        self.environment.now(&self.config.env, &self.engine())
     }
 
     /// Tells whoever follows the host of something that happened now.

@@ -3,7 +3,7 @@
 //! ```text
 //!  Body (in the job's actor)            drive (a task of its own)
 //!  Prepare ───────────────────────────> working copy ──── Prepared ──> actor (at once where the copy is there)
-//!  Spawn ───── go ────────────────────> process ───────── Spawned ───> actor
+//!  Spawn ───── go ────────────────────> process ───────── Spawned ───> actor (begun at once where the copy is there)
 //!  Terminate, Kill ── group             exit ──────────── Exited ────> actor
 //!  CutOutput ─ cut ───────────────────> pump ──────────── OutputClosed > actor
 //!  Sweep ───── sweep ─────────────────> leftovers ─────── Swept ─────> actor
@@ -19,10 +19,10 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::warn;
 
 pub use self::task::chain;
-use self::task::{Prepared, Task};
+use self::task::{Orders, Task};
 use crate::{
     decide::life::{End, LifeAction, LifeEvent},
-    host::{instances, machine::Machine, scanner::ScanRequest},
+    host::{machine::Machine, scanner::ScanRequest},
     model::{
         event,
         exit::Exit,
@@ -32,7 +32,7 @@ use crate::{
         run::{Outcome, RunPhase, RunRecord},
         time::Mono,
     },
-    os::{output::Activity, process::Group},
+    os::{output::Activity, process::Group, workcopy::WorkCopy},
     store::{log::LogWriter, record},
 };
 
@@ -89,19 +89,16 @@ pub struct Body {
     began: Mono,
     activity: Arc<Activity>,
     group: Option<Group>,
-    orders: Option<Orders>,
-}
-
-/// How the actor tells the run's task to go on.
-#[derive(Debug)]
-struct Orders {
+    /// The task of a run that is prepared, until its process is started.
+    ready: Option<(Task, Option<WorkCopy>)>,
+    /// Tells the task of a run that prepares itself to start the process.
     go: Option<oneshot::Sender<()>>,
-    cut: Arc<Notify>,
+    cut: Option<Arc<Notify>>,
     sweep: Option<oneshot::Sender<()>>,
 }
 
 impl Body {
-    /// Takes up a run: notes it in the journal and says so in its log.
+    /// Takes up a run: notes it in the journal, and keeps for its log to say so when it is started or takes a while.
     pub fn new(
         machine: &Arc<Machine>,
         job: &Arc<Job>,
@@ -115,7 +112,7 @@ impl Body {
             JobKind::Continuous => "Starting",
             JobKind::Triggered => "Initializing",
         };
-        log.sys(Level::Info, now, &format!("Status changed to {word}"));
+        log.sys_before(Level::Info, now, &format!("Status changed to {word}"));
         let folder = shutdown_folder(machine, job);
         let shutdown_file = folder.join(record.id.to_string());
         Self {
@@ -131,7 +128,10 @@ impl Body {
             began: now.mono,
             activity: Arc::new(Activity::new(now.mono)),
             group: None,
-            orders: None,
+            ready: None,
+            go: None,
+            cut: None,
+            sweep: None,
         }
     }
 
@@ -188,7 +188,7 @@ impl Body {
     pub fn perform(&mut self, action: LifeAction) -> Option<LifeEvent> {
         match action {
             LifeAction::Prepare => return self.prepare(),
-            LifeAction::Spawn => self.order(|orders| give(&mut orders.go)),
+            LifeAction::Spawn => return self.start(),
             LifeAction::Terminate(signal) => {
                 if self.job.id.kind == JobKind::Continuous {
                     self.log.sys(Level::Info, self.machine.now(), "Status changed to Stopping");
@@ -208,12 +208,12 @@ impl Body {
                 }
             }
             LifeAction::AwaitGroup => self.await_group(),
-            LifeAction::CutOutput => self.order(|orders| orders.cut.notify_one()),
+            LifeAction::CutOutput => self.cut.iter().for_each(|cut| cut.notify_one()),
             LifeAction::Measure => {
                 let cpu = self.group.as_ref().and_then(Group::cpu_time);
                 return Some(LifeEvent::Measured { last_output: Some(self.activity.last()), cpu });
             }
-            LifeAction::Sweep => self.order(|orders| give(&mut orders.sweep)),
+            LifeAction::Sweep => give(&mut self.sweep),
         }
         None
     }
@@ -260,45 +260,39 @@ impl Body {
         match (end.exit, &end.stop) {
             (None, Some(_)) => {}
             (Some(Exit::Code(0)), _) if end.outcome != Outcome::Failed => {}
-            (Some(exit), Some(_)) => self.log.sys(Level::Info, now, &format!("WebJob ended with {exit}")),
+            (Some(exit), Some(_)) => self.log.sys_before(Level::Info, now, &format!("WebJob ended with {exit}")),
             (Some(Exit::Signal(_)), None) => {
                 let text = format!("Job failed due to {}", end.reason);
-                self.log.sys(Level::Err, now, &text);
+                self.log.sys_before(Level::Err, now, &text);
             }
             (Some(exit @ Exit::Code(code)), None) => {
                 let failed = !self.job.settings.success_exit_codes.contains(&code);
                 let level = if failed { Level::Err } else { Level::Info };
                 let word = if failed { "Job failed due to" } else { "Job succeeded with" };
-                self.log.sys(level, now, &format!("{word} {exit}"));
+                self.log.sys_before(level, now, &format!("{word} {exit}"));
             }
-            (None, None) => self.log.sys(Level::Err, now, &format!("WebJob run failed due to: {}", end.reason)),
+            (None, None) => self.log.sys_before(Level::Err, now, &format!("WebJob run failed due to: {}", end.reason)),
         }
         if let Some(stop) = &end.stop {
-            self.log.sys(Level::Info, now, &format!("WebJob was {stop}"));
+            self.log.sys_before(Level::Info, now, &format!("WebJob was {stop}"));
         }
         let word = record::status_word(RunPhase::Ended(end.outcome));
         self.log.sys(Level::Info, now, &format!("Status changed to {word}"));
     }
 
-    fn order(&mut self, give: impl FnOnce(&mut Orders)) {
-        if let Some(orders) = &mut self.orders {
-            give(orders);
-        }
-    }
-
-    /// Starts the run's task, and tells whether the run is prepared already: its copy is there, and nobody has left
-    /// anything to mend before it may start.
+    /// Prepares the run, and tells whether it is prepared already: its copy is there, and nobody has left anything to
+    /// mend before it may start. Otherwise its task does it.
     fn prepare(&mut self) -> Option<LifeEvent> {
-        let (go, gone) = oneshot::channel();
-        let (sweep, swept) = oneshot::channel();
-        let cut = Arc::new(Notify::new());
-        self.orders = Some(Orders { go: Some(go), cut: Arc::clone(&cut), sweep: Some(sweep) });
         self.port = match self.job.id.kind {
             JobKind::Continuous => free_port(),
             JobKind::Triggered => None,
         };
         let ready = self.machine.copies.ready(&self.job);
-        let is_prepared = ready.is_some() && !(task::is_alone(&self.job) && instances::any_gone(&self.machine.layout));
+        let waits = || {
+            let Machine { layout, gone_look, .. } = &*self.machine;
+            task::is_alone(&self.job) && gone_look.any(layout, self.machine.now().wall)
+        };
+        let is_prepared = ready.is_some() && !waits();
         if ready.is_none() {
             // Its copy takes a while: until then the record tells of it.
             self.keep();
@@ -314,9 +308,43 @@ impl Body {
             shutdown_file: self.shutdown_file.clone(),
             activity: Arc::clone(&self.activity),
         };
-        let copy = if is_prepared { Prepared::Already(ready) } else { Prepared::NotYet(ready) };
-        tokio::spawn(task.drive(copy, gone, cut, swept));
-        is_prepared.then_some(LifeEvent::Prepared)
+        if is_prepared {
+            self.ready = Some((task, ready));
+            return Some(LifeEvent::Prepared);
+        }
+        self.log.flush(self.machine.now());
+        let (go, gone) = oneshot::channel();
+        self.go = Some(go);
+        tokio::spawn(task.drive(ready, gone, self.orders()));
+        None
+    }
+
+    /// Starts the process: here, so that the spawner works while whoever asked for the run gets an answer, or in the
+    /// task that has made the copy.
+    fn start(&mut self) -> Option<LifeEvent> {
+        let Some((task, copy)) = self.ready.take() else {
+            give(&mut self.go);
+            return None;
+        };
+        let begun = task.begin(copy);
+        // While the program is loaded; whoever is told of the run finds its log.
+        self.log.flush(self.machine.now());
+        match begun {
+            Ok(begun) => {
+                tokio::spawn(begun.attend(self.orders()));
+                None
+            }
+            Err(why) => Some(LifeEvent::StartFailed { why }),
+        }
+    }
+
+    /// Returns what the run's task is told by, and keeps the other ends.
+    fn orders(&mut self) -> Orders {
+        let (sweep, swept) = oneshot::channel();
+        let cut = Arc::new(Notify::new());
+        self.cut = Some(Arc::clone(&cut));
+        self.sweep = Some(sweep);
+        Orders { cut, sweep: swept }
     }
 
     fn announce_stop(&mut self) {

@@ -72,8 +72,20 @@ async fn a_child_has_the_given_environment_folder_and_marks_and_no_input() {
     names.sort_unstable();
     let given = ["PATH", "WEBJOBD_INSTANCE", "WEBJOBS_DATA_PATH", "WEBJOBS_NAME", "WEBJOBS_RUN_ID", "WEBJOBS_TYPE"];
     assert_eq!(names, given);
+    assert!(env.lines().any(|line| line == "WEBJOBS_TYPE=triggered"), "its own wins: {env}");
     let folder = fs::canonicalize(world.folder.path()).expect("a path");
     assert_eq!(world.line_in("folder").await, folder.to_string_lossy());
+    child.finish().await;
+}
+
+#[tokio::test]
+async fn a_command_is_looked_for_in_its_own_path() {
+    let world = World::new().await;
+    world.program("tool", "#!/bin/sh\nexit 7\n");
+    let mut request = world.request("tool".as_ref());
+    request.env.push(("PATH".into(), world.folder.path().into()));
+    let child = world.spawner.spawn(request).await.expect("it starts");
+    assert_eq!(soon("the exit", child.exited()).await.expect("an exit"), Exit::Code(7));
     child.finish().await;
 }
 

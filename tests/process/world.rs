@@ -6,7 +6,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::{
-        Once,
+        Arc, Once,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -98,11 +98,11 @@ impl World {
         SpawnRequest {
             program: program.into(),
             args: Vec::new(),
-            env: vec![
+            common_env: Arc::new(vec![
                 variable("PATH", "/usr/local/bin:/usr/bin:/bin"),
-                variable("WEBJOBS_TYPE", "triggered"),
-                variable("WEBJOBS_NAME", "a job"),
-            ],
+                variable("WEBJOBS_TYPE", "everybody's"),
+            ]),
+            env: vec![variable("WEBJOBS_TYPE", "triggered"), variable("WEBJOBS_NAME", "a job")],
             cwd: self.folder.path().to_owned(),
             stdout: output.try_clone().expect("a copy").into(),
             stderr: output.into(),

@@ -76,10 +76,8 @@ impl Dispatcher {
         self.keeper.begun(id);
         let log = self.machine.log(&self.id, id, &job.settings.log);
         let body = Body::new(&self.machine, job, Arc::clone(&log), self.facts.clone(), record);
-        if let Ok(position) = log.position(self.machine.now()) {
-            let live = LiveLog { name: position.name, grown: log.subscribe() };
-            self.machine.view.publish_log(&self.id, Some(id), Some(live));
-        }
+        let live = LiveLog { name: log.name().clone(), grown: log.subscribe() };
+        self.machine.view.publish_log(&self.id, Some(id), Some(live));
         self.bodies.insert(id, body);
     }
 

@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     convert::Infallible,
-    ffi::OsString,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -16,7 +15,7 @@ use tracing::warn;
 use super::{Fact, Facts, News};
 use crate::{
     decide::{
-        env::{self, RunFacts},
+        env::{self, RunFacts, Variables},
         life::LifeEvent,
     },
     host::{machine::Machine, recovery},
@@ -32,7 +31,7 @@ use crate::{
     os::{
         file,
         output::{self, Activity, Pipes, Pump},
-        process::{Child, Containment, RunMark, SpawnRequest},
+        process::{Child, Containment, RunMark, SpawnRequest, Starting},
         workcopy::{CopyError, WorkCopy},
     },
     store::log::LogWriter,
@@ -46,6 +45,7 @@ const ENV_FILE_BYTES_MAX: u64 = 1024 * 1024;
 const LASTS_AFTER: Duration = Duration::from_millis(20);
 
 /// What a run's task needs.
+#[derive(Debug)]
 pub struct Task {
     /// The machine below the host.
     pub machine: Arc<Machine>,
@@ -67,12 +67,21 @@ pub struct Task {
     pub activity: Arc<Activity>,
 }
 
-/// How far the working copy of a run is.
-pub enum Prepared {
-    /// Its actor knows that the run may start.
-    Already(Option<WorkCopy>),
-    /// It has to be made, unless one is given, and what others have left has to be mended.
-    NotYet(Option<WorkCopy>),
+/// What the actor tells the task of a run.
+pub struct Orders {
+    /// Not to wait any longer for the end of its output.
+    pub cut: Arc<Notify>,
+    /// To end what it left behind.
+    pub sweep: oneshot::Receiver<()>,
+}
+
+/// A run whose process is being started.
+pub struct Begun {
+    task: Task,
+    /// Held as long as the run, so that nobody removes the copy under it.
+    copy: Option<WorkCopy>,
+    starting: Starting,
+    pipes: Pipes,
 }
 
 /// A process that was just started, with the read ends of what it prints.
@@ -84,41 +93,84 @@ struct Started {
 /// Reads the clock for a pump.
 type Ticker = Box<dyn Fn() -> Now + Send + Sync>;
 
-impl Task {
-    /// Lives as long as the run: makes its copy, starts it when told to go, and ends what it left when told to sweep.
-    pub async fn drive(
-        self,
-        copy: Prepared,
-        go: oneshot::Receiver<()>,
-        cut: Arc<Notify>,
-        sweep: oneshot::Receiver<()>,
-    ) {
-        let copy = match copy {
-            Prepared::Already(copy) => copy,
-            Prepared::NotYet(ready) => match self.copy(ready).await {
-                Ok(copy) => {
-                    self.happened(LifeEvent::Prepared).await;
-                    copy
-                }
-                Err((why, stale)) => {
-                    let news = if stale { News::Stale(why) } else { News::Event(LifeEvent::StartFailed { why }) };
-                    return self.tell(news).await;
-                }
-            },
+impl Begun {
+    /// Attends to the run until nothing of it is left.
+    pub async fn attend(self, orders: Orders) {
+        let Self { task, copy, starting, pipes } = self;
+        // The spawner has the request already: while it works, the rest is done.
+        let (child, pump) = tokio::join!(biased; starting.started(), task.receive(pipes));
+        let started = match (child, pump) {
+            (Ok(child), Ok(pump)) => Ok(Started { child, pump }),
+            (Err(error), _) => Err(chain(&error)),
+            (Ok(_), Err(error)) => Err(no_output(&error)),
         };
+        match started {
+            Ok(started) => task.attend(started, orders).await,
+            Err(why) => task.happened(LifeEvent::StartFailed { why }).await,
+        }
+        drop(copy);
+    }
+}
+
+impl Task {
+    /// Lives as long as the run: makes its copy unless one is there, and what others have left is mended; starts it when
+    /// told to go, and ends what it left when told to sweep.
+    pub async fn drive(self, ready: Option<WorkCopy>, go: oneshot::Receiver<()>, orders: Orders) {
+        let copy = match self.copy(ready).await {
+            Ok(copy) => copy,
+            Err((why, stale)) => {
+                let news = if stale { News::Stale(why) } else { News::Event(LifeEvent::StartFailed { why }) };
+                return self.tell(news).await;
+            }
+        };
+        self.happened(LifeEvent::Prepared).await;
         if go.await.is_err() {
             return;
         }
-        match self.start(copy.as_ref()).await {
-            Ok(started) => self.attend(started, &cut, sweep).await,
+        match self.order(copy.as_ref()) {
+            Ok((starting, pipes)) => Begun { task: self, copy, starting, pipes }.attend(orders).await,
             Err(why) => self.happened(LifeEvent::StartFailed { why }).await,
         }
-        // Held up to here, so that nobody removes the copy under the run.
-        drop(copy);
     }
 
-    async fn attend(&self, started: Started, cut: &Notify, mut sweep: oneshot::Receiver<()>) {
+    /// Begins to start the process of a run that is prepared.
+    ///
+    /// # Errors
+    /// Why it cannot be started, for people.
+    pub fn begin(self, copy: Option<WorkCopy>) -> Result<Begun, String> {
+        let (starting, pipes) = self.order(copy.as_ref())?;
+        Ok(Begun { task: self, copy, starting, pipes })
+    }
+
+    fn order(&self, copy: Option<&WorkCopy>) -> Result<(Starting, Pipes), String> {
+        let job = &self.job;
+        let data_path = self.machine.layout.job(&job.id);
+        for folder in self.shutdown_file.parent().into_iter().chain([&*data_path]) {
+            file::create_folders(folder).map_err(|error| chain(&error))?;
+        }
+        let path = copy.map_or(&*job.root, WorkCopy::root);
+        let cwd = path.join(&job.script.dir);
+        let env = self.own_environment(path, &cwd)?;
+        let (program, args) = self.command();
+        let (out, stdout) = output::pipe_pair().map_err(|error| no_output(&error))?;
+        let (err, stderr) = output::pipe_pair().map_err(|error| no_output(&error))?;
+        let request = SpawnRequest {
+            program: program.into(),
+            args: args.into_iter().map(Into::into).collect(),
+            common_env: self.machine.common_environment(),
+            env,
+            cwd,
+            stdout: stdout.into(),
+            stderr: stderr.into(),
+            mark: RunMark { instance: self.machine.layout.instance().clone(), run: self.run, data_path },
+            containment: containment(job.id.kind),
+        };
+        Ok((self.machine.spawner.begin(request), Pipes { stdout: out, stderr: err }))
+    }
+
+    async fn attend(&self, started: Started, orders: Orders) {
         let Started { child, pump } = started;
+        let Orders { cut, mut sweep } = orders;
         self.tell(News::Spawned(child.group())).await;
         let log_bytes = self.machine.view.metrics().log_bytes(&self.job.id);
         let take = |lines: &[u8], now| {
@@ -213,41 +265,11 @@ impl Task {
         }
     }
 
-    async fn start(&self, copy: Option<&WorkCopy>) -> Result<Started, String> {
-        let job = &self.job;
-        let data_path = self.machine.layout.job(&job.id);
-        for folder in self.shutdown_file.parent().into_iter().chain([&*data_path]) {
-            file::create_folders(folder).map_err(|error| chain(&error))?;
-        }
-        let path = copy.map_or(&*job.root, WorkCopy::root);
-        let cwd = path.join(&job.script.dir);
-        let env = self.environment(path, &cwd)?;
-        let (program, args) = self.command();
-        let failed = |error: io::Error| format!("could not prepare its output: {error}");
-        let (out, stdout) = output::pipe_pair().map_err(failed)?;
-        let (err, stderr) = output::pipe_pair().map_err(failed)?;
-        let request = SpawnRequest {
-            program: program.into(),
-            args: args.into_iter().map(Into::into).collect(),
-            env,
-            cwd,
-            stdout: stdout.into(),
-            stderr: stderr.into(),
-            mark: RunMark { instance: self.machine.layout.instance().clone(), run: self.run, data_path },
-            containment: containment(job.id.kind),
-        };
-        // The spawner has the request before the rest is done: that happens while it works.
-        let (child, pump) =
-            tokio::join!(biased; self.machine.spawner.spawn(request), self.receive(Pipes { stdout: out, stderr: err }));
-        let child = child.map_err(|error| chain(&error))?;
-        Ok(Started { child, pump: pump.map_err(failed)? })
-    }
-
     /// Says what is being started, before anything that it prints, and takes over its output.
     async fn receive(&self, pipes: Pipes) -> io::Result<Pump<Ticker>> {
         let (job, now) = (&self.job, self.machine.now());
         let text = format!("Run script '{}' with script host - '{}'", job.script.run_command, job.script.script_host);
-        self.log.sys(Level::Info, now, &text);
+        self.log.sys_before(Level::Info, now, &text);
         // Said before it is known, as Kudu does.
         self.log.sys(Level::Info, now, "Status changed to Running");
         let clock = self.machine.clock.clone();
@@ -266,7 +288,7 @@ impl Task {
         (program, words.collect())
     }
 
-    fn environment(&self, path: &Path, cwd: &Path) -> Result<Vec<(OsString, OsString)>, String> {
+    fn own_environment(&self, path: &Path, cwd: &Path) -> Result<Variables, String> {
         let from_file = match &self.job.settings.env_file {
             Some(name) => read_env_file(&cwd.join(name), name)?,
             None => BTreeMap::new(),
@@ -283,11 +305,8 @@ impl Task {
             shutdown_file: &self.shutdown_file,
             arguments,
             port: self.port,
-            web_root: None,
         };
-        let mut config = self.machine.config.env.clone();
-        config.extend(self.machine.engine().written.clone());
-        Ok(env::compose(&self.machine.environment, &config, &from_file, &self.job.settings.env, &facts))
+        Ok(env::own(&from_file, &self.job.settings.env, &facts))
     }
 }
 
@@ -305,6 +324,10 @@ fn containment(kind: JobKind) -> Containment {
         JobKind::Continuous => Containment::Cgroup,
         JobKind::Triggered => Containment::Group,
     }
+}
+
+fn no_output(error: &io::Error) -> String {
+    format!("could not prepare its output: {error}")
 }
 
 fn read_env_file(path: &Path, name: &str) -> Result<BTreeMap<String, String>, String> {

@@ -7,10 +7,11 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    io,
+    io, iter,
     num::NonZero,
     path::{Path, PathBuf},
     process::Command,
+    sync::Arc,
     thread,
     time::Duration,
 };
@@ -29,9 +30,6 @@ use crate::os::{
         tree::Tree,
     },
 };
-
-/// Starts that may wait in the queue; whoever comes then waits before it.
-const QUEUED_MAX: usize = 256;
 
 /// Waits between attempts on a program that is still open for writing, mostly by a copy in another process.
 const BUSY_WAITS_MS: [u64; 5] = [1, 4, 15, 50, 100];
@@ -62,11 +60,13 @@ pub enum Containment {
 /// What to start, and how.
 #[derive(Debug)]
 pub struct SpawnRequest {
-    /// A path, or the name of a command in the `PATH` of `env`. A relative path begins at `cwd`.
+    /// A path, or the name of a command in the `PATH` of its environment. A relative path begins at `cwd`.
     pub program: OsString,
     /// Its arguments.
     pub args: Vec<OsString>,
-    /// Its whole environment, to which the variables of `mark` are added.
+    /// What its environment begins with; nothing else is inherited.
+    pub common_env: Arc<Vec<(OsString, OsString)>>,
+    /// What its environment has besides; the variables of `mark` are added. What comes later wins.
     pub env: Vec<(OsString, OsString)>,
     /// Its working folder.
     pub cwd: PathBuf,
@@ -80,10 +80,18 @@ pub struct SpawnRequest {
     pub containment: Containment,
 }
 
-/// Starts processes, each as the leader of its own group, with empty standard input. Clones share the queue.
+/// Starts processes, each as the leader of its own group, with empty standard input. Clones share the queue, which has no
+/// bound: what waits in it would otherwise wait before it and need as much.
 #[derive(Clone, Debug)]
 pub struct Spawner {
-    queue: async_channel::Sender<Order>,
+    queue: crossbeam_channel::Sender<Order>,
+}
+
+/// A process that is being started.
+#[derive(Debug)]
+pub struct Starting {
+    program: PathBuf,
+    answer: oneshot::Receiver<Result<Child, SpawnError>>,
 }
 
 #[derive(Debug)]
@@ -95,7 +103,7 @@ struct Order {
 /// What every thread needs.
 #[derive(Clone)]
 struct Worker {
-    queue: async_channel::Receiver<Order>,
+    queue: crossbeam_channel::Receiver<Order>,
     runtime: tokio::runtime::Handle,
     clock: Clock,
     cgroups: Option<Cgroups>,
@@ -108,7 +116,7 @@ impl Spawner {
     /// # Errors
     /// When the system gives no thread.
     pub fn start(clock: Clock, cgroups: Option<Cgroups>) -> io::Result<Self> {
-        let (sender, queue) = async_channel::bounded(QUEUED_MAX);
+        let (sender, queue) = crossbeam_channel::unbounded();
         let worker = Worker { queue, runtime: tokio::runtime::Handle::current(), clock, cgroups };
         for number in 0..thread::available_parallelism().map_or(1, NonZero::get) {
             let worker = worker.clone();
@@ -122,11 +130,28 @@ impl Spawner {
     /// # Errors
     /// When the program does not start, with what to do about it.
     pub async fn spawn(&self, request: SpawnRequest) -> Result<Child, SpawnError> {
+        self.begin(request).started().await
+    }
+
+    /// Begins to start a process: a thread takes it up at once when one is free. When what is returned is dropped, a
+    /// process that was started all the same is killed.
+    pub fn begin(&self, request: SpawnRequest) -> Starting {
         let program = PathBuf::from(&request.program);
         let (reply, answer) = oneshot::channel();
-        let gone = || SpawnError::Other { program: program.clone(), source: io::ErrorKind::BrokenPipe.into() };
-        self.queue.send(Order { request, reply }).await.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        // Without threads the order is dropped, and so is its end of the answer.
+        let _ = self.queue.send(Order { request, reply });
+        Starting { program, answer }
+    }
+}
+
+impl Starting {
+    /// Waits until it is started.
+    ///
+    /// # Errors
+    /// When the program does not start, with what to do about it.
+    pub async fn started(self) -> Result<Child, SpawnError> {
+        let Self { program, answer } = self;
+        answer.await.map_err(|_| SpawnError::Other { program, source: io::ErrorKind::BrokenPipe.into() })?
     }
 }
 
@@ -134,7 +159,7 @@ impl Worker {
     fn run(self) {
         // The descriptor of a child is registered with the runtime from here.
         let _guard = self.runtime.enter();
-        while let Ok(Order { request, reply }) = self.queue.recv_blocking() {
+        while let Ok(Order { request, reply }) = self.queue.recv() {
             if !reply.is_closed() {
                 // An answer that nobody takes drops the child, which kills its group.
                 let _ = reply.send(self.spawn(request));
@@ -143,21 +168,27 @@ impl Worker {
     }
 
     fn spawn(&self, request: SpawnRequest) -> Result<Child, SpawnError> {
-        let SpawnRequest { program, args, mut env, cwd, stdout, stderr, mark, containment } = request;
+        let SpawnRequest { program, args, common_env, mut env, cwd, stdout, stderr, mark, containment } = request;
         env.extend(mark.variables());
-        let path = locate(&program, &env, &cwd);
+        let path = locate(&program, common_env.iter().chain(&env).rev(), &cwd);
         let before = self.clock.now().mono;
         // Held until the process is registered. The expression holds the output's ends: dropped with this block.
         let (handle, pid, started) = {
             let _starting = orphans::starting();
+            let prepare = move |command: &mut Command| {
+                command.envs(common_env.iter().chain(&env).map(|(name, value)| (name, value)));
+                own_group(command);
+                Ok(())
+            };
+            // The environment is copied into the command alone: an expression would copy it twice more.
             let expression = command(&path, args)
-                .full_env(env)
+                .full_env(iter::empty::<(OsString, OsString)>())
                 .dir(&cwd)
                 .stdin_null()
                 .stdout_file(stdout)
                 .stderr_file(stderr)
                 .unchecked()
-                .before_spawn(own_group);
+                .before_spawn(prepare);
             let handle = start(&expression).map_err(|source| diagnose(&path, &cwd, source))?;
             let pid = handle.pids()[0];
             orphans::register_leader(pid);
@@ -175,6 +206,8 @@ impl Worker {
         }
         if runs {
             limits::restore(pid);
+            // The program is mostly loaded on this processor, and what is left to do here can wait until it has begun.
+            thread::yield_now();
         }
         match (containment, &self.cgroups) {
             (Containment::Cgroup, Some(cgroups)) => {
@@ -206,26 +239,24 @@ fn start(expression: &duct::Expression) -> io::Result<duct::Handle> {
 }
 
 #[cfg(unix)]
-fn own_group(command: &mut Command) -> io::Result<()> {
+fn own_group(command: &mut Command) {
     std::os::unix::process::CommandExt::process_group(command, 0);
-    Ok(())
 }
 
 #[cfg(windows)]
-fn own_group(command: &mut Command) -> io::Result<()> {
+fn own_group(command: &mut Command) {
     const CREATE_NEW_PROCESS_GROUP: u32 = 0x0000_0200;
     std::os::windows::process::CommandExt::creation_flags(command, CREATE_NEW_PROCESS_GROUP);
-    Ok(())
 }
 
-/// Finds the program's path. A bare name that the system looked up in the child's `PATH` would cost a full `fork`.
-fn locate(program: &OsStr, env: &[(OsString, OsString)], cwd: &Path) -> PathBuf {
+/// Finds the program's path; of two variables of a name the first counts. A bare name that the system looked up in the child's `PATH` would cost a full `fork`.
+fn locate<'a>(program: &OsStr, mut env: impl Iterator<Item = &'a (OsString, OsString)>, cwd: &Path) -> PathBuf {
     let given = Path::new(program);
     if given.components().count() > 1 || given.is_absolute() || program.to_string_lossy().contains('/') {
         return cwd.join(given);
     }
     let is_path = |name: &OsStr| if cfg!(windows) { name.eq_ignore_ascii_case("PATH") } else { name == "PATH" };
-    let path = env.iter().rev().find(|(name, _)| is_path(name)).map(|(_, value)| value.as_os_str());
+    let path = env.find(|(name, _)| is_path(name)).map(|(_, value)| value.as_os_str());
     let folders = std::env::split_paths(path.unwrap_or_default());
     let found = folders.map(|folder| cwd.join(folder).join(given)).find(|file| is_program(file));
     found.unwrap_or_else(|| given.to_owned())

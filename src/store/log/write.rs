@@ -109,10 +109,28 @@ impl LogWriter {
     /// Writes a line of webjobd's own. A text of several lines has one beginning. When it cannot be written now, it is
     /// kept and goes before the next line that can.
     pub fn sys(&self, level: Level, now: Now, text: &str) {
+        self.sys_before(level, now, text);
+        self.flush(now);
+    }
+
+    /// Keeps a line of webjobd's own for another that follows at once, or for [`Self::flush`]: they are written in one go.
+    pub fn sys_before(&self, level: Level, now: Now, text: &str) {
         let mut state = self.state();
-        if state.is_retired {
-            return;
+        if !state.is_retired {
+            self.hold(&mut state, level, now, text);
         }
+    }
+
+    /// Writes the lines that were kept.
+    pub fn flush(&self, now: Now) {
+        let mut state = self.state();
+        if !state.is_retired {
+            let written = self.write_held(&mut state, now);
+            self.note(&mut state, written);
+        }
+    }
+
+    fn hold(&self, state: &mut State, level: Level, now: Now, text: &str) {
         let n_before = state.held.len();
         self.style.prefix(&mut state.held, now.wall, Source::Sys, level);
         for (n, line) in text.trim_end().split('\n').enumerate() {
@@ -124,8 +142,11 @@ impl LogWriter {
             state.lost += state.held.len() - n_before;
             state.held.truncate(n_before);
         }
-        let written = self.write_held(&mut state, now);
-        self.note(&mut state, written);
+    }
+
+    /// Returns what the log is called that nobody else may want.
+    pub fn name(&self) -> &LogName {
+        &self.file.name
     }
 
     /// Returns which log is written and where it stands; opens it.
