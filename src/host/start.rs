@@ -205,14 +205,17 @@ impl Host {
             // A reconciler that panicked has told so already.
             let _ = reconciler.await;
         }
+        let left = process::end_all_children().await;
+        if left.killed > 0 || left.left > 0 {
+            warn!(killed = left.killed, left = left.left, "ended processes that belonged to no run");
+        }
+        let machine = Arc::clone(&self.machine);
+        // Nobody works in the copies any more: they go while the rest is put away.
+        let cleared = tokio::spawn(async move { clear(&machine).await });
         // After the last run has ended, so that hooks are told of it. It takes a few seconds at most.
         self.hooks.end();
         if let Err(error) = self.courier.await {
             warn!(%error, "deliveries to hooks ended unexpectedly");
-        }
-        let left = process::end_all_children().await;
-        if left.killed > 0 || left.left > 0 {
-            warn!(killed = left.killed, left = left.left, "ended processes that belonged to no run");
         }
         if let Some(cgroups) = &self.machine.cgroups {
             cgroups.remove();
@@ -227,7 +230,8 @@ impl Host {
         // It may never have been announced.
         let _ = fs::remove_file(self.machine.layout.host_json());
         info!("all jobs have ended");
-        clear(&self.machine).await;
+        // One that panicked has told so already.
+        let _ = cleared.await;
     }
 }
 

@@ -105,6 +105,35 @@ async fn finishing_a_run_that_goes_on_kills_it() {
 }
 
 #[tokio::test]
+async fn whoever_is_started_after_a_look_at_the_run_ends_with_it() {
+    let world = World::new().await;
+    let child = world
+        .start("echo > ready; while [ ! -e go ]; do sleep 0.01; done; sleep 1000 > log 2>&1 & echo $! > left")
+        .await;
+    world.line_in("ready").await;
+    soon("nobody but the leader", child.group().emptied()).await;
+    world.go();
+    let left = world.pid_in("left").await;
+    soon("the exit", child.exited()).await.expect("an exit");
+    assert_eq!(soon("the end", child.finish()).await.killed, 1);
+    assert!(!is_alive(left));
+}
+
+#[tokio::test]
+async fn a_run_that_nobody_is_left_of_ends_without_another_look() {
+    let world = World::new().await;
+    let child = world.start("sleep 1000 > log 2>&1 & echo $! > left").await;
+    let (group, left) = (child.group(), world.pid_in("left").await);
+    soon("the exit", child.exited()).await.expect("an exit");
+    let pid = rustix::process::Pid::from_raw(left.try_into().expect("a pid")).expect("not zero");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it is ours");
+    soon("an empty group", group.emptied()).await;
+    let ended = soon("the end", child.finish()).await;
+    assert_eq!((ended.killed, ended.left), (0, 0));
+    assert!(!group.signal(StopSignal::TERM).expect("an answer"), "it is reaped");
+}
+
+#[tokio::test]
 async fn a_child_that_is_dropped_takes_its_group_with_it() {
     let world = World::new().await;
     let child = world.start("sleep 1000 & echo $! > grandchild; wait").await;

@@ -14,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -43,6 +43,7 @@ struct Place {
 #[derive(Debug)]
 pub(super) struct Cgroup {
     folder: PathBuf,
+    is_gone: AtomicBool,
 }
 
 impl Cgroups {
@@ -89,7 +90,7 @@ impl Cgroups {
         for place in subfolders(beside).iter().filter(|place| name_of(place).starts_with(PLACE)) {
             for folder in subfolders(place) {
                 let mark = name_of(&folder).split('.').nth(1).and_then(|mark| u64::from_str_radix(mark, 16).ok());
-                found.extend(mark.filter(|mark| marks.contains(mark)).map(|mark| (mark, Cgroup { folder })));
+                found.extend(mark.filter(|mark| marks.contains(mark)).map(|mark| (mark, Cgroup::at(folder))));
             }
         }
         found
@@ -103,13 +104,13 @@ impl Cgroups {
             match fs::create_dir(&folder) {
                 // Left by an earlier life of the host.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                made => return made.map(|()| Cgroup { folder }),
+                made => return made.map(|()| Cgroup::at(folder)),
             }
         }
     }
 
     fn leftovers(&self) -> Vec<Cgroup> {
-        subfolders(&self.0.folder).into_iter().map(|folder| Cgroup { folder }).collect()
+        subfolders(&self.0.folder).into_iter().map(Cgroup::at).collect()
     }
 }
 
@@ -121,6 +122,10 @@ impl Drop for Place {
 }
 
 impl Cgroup {
+    fn at(folder: PathBuf) -> Self {
+        Self { folder, is_gone: AtomicBool::new(false) }
+    }
+
     /// Moves a process in. What it has started before stays out, so this comes right after its start.
     pub(super) fn add(&self, pid: u32) -> io::Result<()> {
         fs::write(self.folder.join("cgroup.procs"), pid.to_string())
@@ -136,9 +141,19 @@ impl Cgroup {
         let _ = fs::write(self.folder.join("cgroup.kill"), "1");
     }
 
+    /// Removes the group when nobody is inside, neither in it nor in a group within; tells whether it is gone. Those who
+    /// are dead and not reaped do not count.
+    pub(super) fn remove_empty(&self) -> bool {
+        let is_gone = self.is_gone.load(Ordering::Relaxed) || fs::remove_dir(&self.folder).is_ok();
+        self.is_gone.store(is_gone, Ordering::Relaxed);
+        is_gone
+    }
+
     /// Removes the group, with those that were made inside. One that is not empty stays.
     pub(super) fn remove(&self) {
-        remove_below(&self.folder);
+        if !self.remove_empty() {
+            remove_below(&self.folder);
+        }
     }
 }
 

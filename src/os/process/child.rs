@@ -5,8 +5,12 @@
 //! Whoever has a [`Group`] may signal it at any time: after the reaping it does nothing.
 
 use std::{
+    collections::BTreeSet,
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -44,6 +48,8 @@ struct Leader {
     tree: Tree,
     /// Held while signalling, so that nobody reaps in between.
     reaped: Mutex<bool>,
+    /// Whether it has exited and nobody else of the run was found after that: nobody can come any more.
+    is_over: AtomicBool,
 }
 
 /// How the exit is learned.
@@ -58,7 +64,7 @@ impl Child {
     /// Takes charge of a started process. Called within a runtime.
     pub(super) fn new(handle: duct::Handle, tree: Tree, started: Now) -> io::Result<Self> {
         let pid = tree.leader;
-        let leader = Arc::new(Leader { pid, handle, tree, reaped: Mutex::new(false) });
+        let leader = Arc::new(Leader { pid, handle, tree, reaped: Mutex::new(false), is_over: AtomicBool::new(false) });
         match Waiter::new(&leader) {
             Ok(waiter) => Ok(Self { leader, waiter, started }),
             Err(error) => {
@@ -99,16 +105,21 @@ impl Child {
     /// Ends the run for good: kills what is left of the group and whoever left it, waits for all of them, reaps the
     /// leader. Costs some 10 µs when nobody is left.
     pub async fn finish(self) -> Ended {
+        let ended = if self.leader.is_over() { Ended::default() } else { self.end().await };
+        let cpu = self.leader.tree.cpu_of_leader();
+        self.leader.reap();
+        self.leader.tree.remove_cgroup();
+        Ended { cpu, ..ended }
+    }
+
+    /// Kills what is left of the run and waits for it.
+    async fn end(&self) -> Ended {
         let leader_runs = self.leader.exit().is_ok_and(|exit| exit.is_none());
         let left = self.leader.tree.living(leader_runs);
         let _ = self.group().kill();
         // An error means that the leader is gone already, which is all that is waited for.
         let _ = self.exited().await;
-        let ended = if left.is_empty() && !leader_runs { Ended::default() } else { self.leader.tree.end(left).await };
-        let cpu = self.leader.tree.cpu_of_leader();
-        self.leader.reap();
-        self.leader.tree.remove_cgroup();
-        Ended { cpu, ..ended }
+        if left.is_empty() && !leader_runs { Ended::default() } else { self.leader.tree.end(left).await }
     }
 }
 
@@ -171,9 +182,16 @@ impl Group {
         }
     }
 
-    fn living(&self) -> std::collections::BTreeSet<ProcessId> {
+    fn living(&self) -> BTreeSet<ProcessId> {
         let reaped = self.0.reaped();
-        if *reaped { Default::default() } else { self.0.tree.living(false) }
+        if *reaped {
+            return BTreeSet::new();
+        }
+        // Known before the look: a leader that runs could start another right after it.
+        let has_exited = self.0.exit().is_ok_and(|exit| exit.is_some());
+        let living = self.0.tree.living(false);
+        self.0.is_over.store(has_exited && living.is_empty(), Ordering::Relaxed);
+        living
     }
 
     /// Tells whether any process of the run is alive, in the group or out of it. Zombies are not. Costs some 50 µs and
@@ -232,6 +250,10 @@ impl Leader {
     fn signal(&self, _signal: StopSignal) -> io::Result<bool> {
         let reaped = self.reaped();
         if *reaped { Ok(false) } else { self.handle.kill().map(|()| true) }
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
     }
 
     fn reap(&self) {

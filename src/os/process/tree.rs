@@ -86,7 +86,9 @@ impl Tree {
     pub(super) fn living(&self, leader_runs: bool) -> BTreeSet<ProcessId> {
         let living = settled(orphans::orphans, |orphans| {
             let mut roots: Vec<_> = orphans.iter().copied().filter(|pid| self.owns_orphan(*pid)).collect();
-            roots.extend(self.cgroup.iter().flat_map(Cgroup::members));
+            // Of an empty cgroup the removal is the shortest look.
+            let cgroup = self.cgroup.as_ref().filter(|cgroup| leader_runs || !cgroup.remove_empty());
+            roots.extend(cgroup.map(Cgroup::members).unwrap_or_default());
             roots.extend(self.seen().iter().filter(|id| is_alive(id)).map(|id| id.pid));
             if leader_runs {
                 roots.extend(procfs::children(self.leader));
