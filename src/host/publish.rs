@@ -93,15 +93,10 @@ pub fn lock_text(machine: &Machine, job: &JobId) -> String {
     text.to_string()
 }
 
-/// Writes the word by which other hosts know what the job does here (spec/kudu-webjobs 3.2), when it is another than
-/// before.
-pub fn instance_status(machine: &Machine, job: &JobId, state: StateWord) {
-    let known = machine.view.job(job).map(|view| view.status.state);
-    if known == Some(state) {
-        return;
-    }
+/// Writes the word by which other hosts know what the job does here (spec/kudu-webjobs 3.2).
+pub fn instance_status(machine: &Machine, job: &JobId, word: &str) {
     let path = machine.layout.instance_status(job, machine.layout.instance());
-    let text = format!("{{\"Status\":\"{}\"}}", state.kudu());
+    let text = format!("{{\"Status\":\"{word}\"}}");
     // A job that never ran has no folder yet, and other hosts take what they cannot read for nothing.
     let _ = fs::write(path, text);
 }

@@ -11,13 +11,14 @@
 mod copy;
 mod effects;
 mod renew;
+mod word;
 
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use self::copy::Copy;
+use self::{copy::Copy, word::Word};
 use crate::{
     decide::{
         discover::writes::Writes,
@@ -70,6 +71,8 @@ pub struct Supervisor {
     restarts: u64,
     /// What it was seen to rewrite in its own folder.
     writes: Writes,
+    /// What other hosts are told of it.
+    word: Word,
     facts: Facts,
 }
 
@@ -115,6 +118,7 @@ impl Supervisor {
             lease: None,
             restarts: 0,
             writes: Writes::default(),
+            word: Word::default(),
             facts,
         }
     }
@@ -133,7 +137,8 @@ impl Supervisor {
         let mut is_told = true;
         loop {
             let clock = self.machine.clock.clone();
-            let deadline = self.copies.iter().filter_map(|copy| copy.state.next_deadline()).min();
+            let deadlines = self.copies.iter().filter_map(|copy| copy.state.next_deadline());
+            let deadline = deadlines.chain(self.word.due()).min();
             let heard = tokio::select! {
                 biased;
                 // Cancel-safe: `recv` loses nothing. First, so that a stop is never behind output.
@@ -153,7 +158,7 @@ impl Supervisor {
                     }
                 }
                 Heard::Fact(fact) => self.fact(fact),
-                Heard::Tick => self.all(&Event::Tick),
+                Heard::Tick => self.tick(),
             }
             if self.ending.is_some() && self.copies.iter().all(Copy::is_idle) {
                 break;
@@ -167,7 +172,7 @@ impl Supervisor {
         self.leave(inbox);
     }
 
-    fn leave(self, mut inbox: Messages) {
+    fn leave(mut self, mut inbox: Messages) {
         inbox.close();
         while let Ok(message) = inbox.try_recv() {
             message.refuse();
@@ -182,6 +187,7 @@ impl Supervisor {
             Some(Ending::HostStopping | Ending::HostKilled) | None => {
                 self.log.release();
                 self.publish();
+                self.say_word();
             }
         }
     }
@@ -298,6 +304,19 @@ impl Supervisor {
         }
     }
 
+    fn tick(&mut self) {
+        if self.word.due().is_some_and(|due| due <= self.machine.now().mono) {
+            self.say_word();
+        }
+        self.all(&Event::Tick);
+    }
+
+    fn say_word(&mut self) {
+        if let Some(word) = self.word.take() {
+            publish::instance_status(&self.machine, &self.id, word);
+        }
+    }
+
     fn fact(&mut self, fact: Fact) {
         let place = self.copies.iter().position(|copy| copy.run() == Some(fact.run));
         // A run that was given up while it was being prepared tells of it in vain.
@@ -343,13 +362,13 @@ impl Supervisor {
         }
     }
 
-    fn publish(&self) {
+    fn publish(&mut self) {
         let now = self.machine.now();
         let copies: Vec<_> = self.copies.iter().map(|copy| copy.view(now)).collect();
         let bodies = self.copies.iter().filter_map(|copy| copy.body.as_ref());
         let active: Vec<_> = bodies.map(|body| Arc::clone(&body.record)).collect();
         let status = publish::continuous(&self.found, self.job.is_some(), &copies, now.wall);
-        publish::instance_status(&self.machine, &self.id, status.state);
+        self.word.set(status.state.kudu(), now.mono);
         let view = JobView {
             found: Arc::clone(&self.found),
             job: self.job.clone(),

@@ -1,0 +1,64 @@
+//! The word by which other hosts know what a job does here: written when it has lasted for a moment.
+//!
+//! A job that crashes in a loop changes its word several times in a millisecond, and each time costs as much as a record.
+
+use std::time::Duration;
+
+use crate::model::time::Mono;
+
+/// How long a word lasts before it is written. Other hosts show it to people.
+const LASTS_AFTER: Duration = Duration::from_millis(50);
+
+/// What is written and what is to be.
+#[derive(Debug, Default)]
+pub struct Word {
+    written: Option<&'static str>,
+    now: Option<&'static str>,
+    due: Option<Mono>,
+}
+
+impl Word {
+    /// Takes the word as it is now.
+    pub fn set(&mut self, word: &'static str, now: Mono) {
+        self.now = Some(word);
+        self.due = match self.due {
+            _ if self.now == self.written => None,
+            None => Some(now + LASTS_AFTER),
+            due @ Some(_) => due,
+        };
+    }
+
+    /// Returns when [`Self::take`] has something to write.
+    pub fn due(&self) -> Option<Mono> {
+        self.due
+    }
+
+    /// Returns what is to be written, now that it is due or nothing follows any more.
+    pub fn take(&mut self) -> Option<&'static str> {
+        self.due = None;
+        let news = self.now.filter(|_| self.now != self.written);
+        self.written = self.now;
+        news
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_lasts_is_written_once_and_those_on_the_way_are_not() {
+        let at = |ms| Mono(Duration::from_millis(ms));
+        let mut word = Word::default();
+        assert_eq!((word.due(), word.take()), (None, None));
+        word.set("Starting", at(0));
+        word.set("Running", at(10));
+        assert_eq!(word.due(), Some(at(50)), "from the first change on, or one that changes all the time never is");
+        assert_eq!((word.take(), word.due()), (Some("Running"), None));
+        word.set("Running", at(60));
+        assert_eq!((word.due(), word.take()), (None, None), "it is written");
+        word.set("PendingRestart", at(70));
+        word.set("Running", at(71));
+        assert_eq!((word.due(), word.take()), (None, None), "back before anybody saw it");
+    }
+}
