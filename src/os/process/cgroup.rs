@@ -67,6 +67,7 @@ impl Cgroups {
 
     /// Ends every process in the place and removes what is empty: after a crash, before anything is started.
     pub async fn end_leftovers(&self) -> Ended {
+        self.remove_abandoned();
         let leftovers = self.leftovers();
         let search = || tree::closure(leftovers.iter().flat_map(Cgroup::members).collect(), None);
         let found = search();
@@ -76,6 +77,16 @@ impl Cgroups {
             cgroup.remove();
         }
         ended
+    }
+
+    /// Removes the empty places of other hosts: those that were killed leave theirs. A host that lives makes its own anew
+    /// when it needs it.
+    fn remove_abandoned(&self) {
+        let beside = self.0.folder.parent().map(subfolders).unwrap_or_default();
+        for place in beside.iter().filter(|place| **place != self.0.folder && name_of(place).starts_with(PLACE)) {
+            // One with runs inside is refused.
+            let _ = fs::remove_dir(place);
+        }
     }
 
     /// Removes the place, which is the last act of a host. It stays while somebody is inside.
@@ -104,6 +115,11 @@ impl Cgroups {
             match fs::create_dir(&folder) {
                 // Left by an earlier life of the host.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                // Another host found the place empty.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::create_dir(&self.0.folder) {
+                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                    Ok(()) | Err(_) => {}
+                },
                 made => return made.map(|()| Cgroup::at(folder)),
             }
         }
@@ -229,6 +245,24 @@ mod tests {
         assert_eq!(subfolders(&inner), [inner.join("innermost")]);
         remove_below(&place);
         assert!(!place.exists());
+    }
+
+    #[test]
+    fn empty_places_of_others_are_removed_and_made_anew_when_they_are_needed() {
+        let base = tempfile::tempdir().expect("a folder");
+        let place = |name: &str| {
+            let folder = base.path().join(name);
+            fs::create_dir(&folder).expect("a folder");
+            Cgroups(Arc::new(Place { folder, made: AtomicU64::new(0) }))
+        };
+        let (own, other, busy) = (place("webjobd.own"), place("webjobd.other"), place("webjobd.busy"));
+        let run = RunId::parse("201605190150326541").expect("an id");
+        let inside = busy.create(run, 7).expect("a folder");
+        fs::create_dir(base.path().join("somebody")).expect("a folder");
+        own.remove_abandoned();
+        assert!(!other.0.folder.exists(), "it was empty");
+        assert!(own.0.folder.exists() && inside.folder.exists() && base.path().join("somebody").exists());
+        assert!(other.create(run, 8).expect("a folder").folder.exists(), "it lives all the same");
     }
 
     #[test]
