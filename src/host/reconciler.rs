@@ -147,6 +147,8 @@ impl Reconciler {
     /// All jobs are told at once, and each has its grace.
     async fn stop(mut self, stop: &mut watch::Receiver<Stopping>) {
         let ending = |stopping| if stopping == Stopping::Now { Ending::HostKilled } else { Ending::HostStopping };
+        // What other hosts ask from here on is not heeded.
+        self.watch = None;
         let told = *stop.borrow_and_update();
         self.tell_all(ending(told)).await;
         let actors = std::mem::take(&mut self.actors);

@@ -58,7 +58,7 @@ pub enum News {
     Event(LifeEvent),
     /// Its process is there.
     Spawned(Group),
-    /// Its process has lived for a moment: from now on its record tells of it.
+    /// It has been on its way for a moment: from now on its record tells of it.
     Lasts,
     /// Its folder changed while it was copied, for this reason: it should be read again.
     Stale(String),
@@ -293,10 +293,6 @@ impl Body {
             task::is_alone(&self.job) && gone_look.any(layout, self.machine.now().wall)
         };
         let is_prepared = ready.is_some() && !waits();
-        if ready.is_none() {
-            // Its copy takes a while: until then the record tells of it.
-            self.keep();
-        }
         let task = Task {
             machine: Arc::clone(&self.machine),
             job: Arc::clone(&self.job),

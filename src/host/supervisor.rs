@@ -98,12 +98,13 @@ impl Supervisor {
         Living { inbox, life: tokio::spawn(actor.live(messages, heard, trigger)) }
     }
 
-    fn new(machine: &Arc<Machine>, update: Update, facts: Facts, past: Past) -> Self {
+    /// Boxed, for a task keeps what it is given twice.
+    fn new(machine: &Arc<Machine>, update: Update, facts: Facts, past: Past) -> Box<Self> {
         let id = update.found.id.clone();
         let keeper = Keeper::open(machine, &id, past);
         let policy = update.found.job.as_ref().map_or(KEEP_ALL, |job| log_policy(&job.settings.log));
         let log = machine.log_named(machine.layout.job(&id), JOB_LOG, Sharing::Shared, policy);
-        Self {
+        Box::new(Self {
             machine: Arc::clone(machine),
             latest: keeper.newest().map(Arc::new),
             log,
@@ -120,10 +121,10 @@ impl Supervisor {
             writes: Writes::default(),
             word: Word::default(),
             facts,
-        }
+        })
     }
 
-    async fn live(mut self, mut inbox: Messages, mut facts: mpsc::Receiver<Fact>, trigger: Trigger) {
+    async fn live(mut self: Box<Self>, mut inbox: Messages, mut facts: mpsc::Receiver<Fact>, trigger: Trigger) {
         if let Some(job) = &self.job {
             self.keeper.prune(job);
             if let Err(error) = self.log.prune(self.machine.now()) {
@@ -283,6 +284,7 @@ impl Supervisor {
     fn set_copies(&mut self) {
         let Some(job) = &self.job else { return };
         let wanted = job.settings.instances.max(1) as usize;
+        self.copies.reserve_exact(wanted.saturating_sub(self.copies.len()));
         let luck = |number: usize| crate::decide::jitter::luck(&self.id, number);
         for number in 0..wanted {
             match self.copies.get_mut(number) {

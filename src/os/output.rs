@@ -149,7 +149,7 @@ impl<C: Fn() -> Now> Pump<C> {
     /// `sink` gets whole lines and answers how many bytes it took, at a line's end; what it did not take is offered again
     /// after a growing wait, and nothing is read in the meantime.
     pub async fn run(
-        mut self,
+        &mut self,
         mut sink: impl FnMut(&[u8], Now) -> usize + Send,
         cut: impl Future<Output = ()> + Send,
     ) -> PumpEnd {
@@ -300,7 +300,7 @@ impl<C: Fn() -> Now> Pump<C> {
     }
 
     /// Reads what lies in the pipes without waiting, and ends. What the sink refuses now is lost, and counted.
-    fn end(mut self, mut held: Vec<u8>, sink: &mut impl FnMut(&[u8], Now) -> usize) -> PumpEnd {
+    fn end(&mut self, mut held: Vec<u8>, sink: &mut impl FnMut(&[u8], Now) -> usize) -> PumpEnd {
         self.taps.iter_mut().for_each(Tap::look_again);
         let mut bytes = 0;
         while held.is_empty() && bytes < CUT_BYTES_MAX {

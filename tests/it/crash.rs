@@ -4,6 +4,7 @@ use std::fs;
 
 use crate::{
     ask::moment,
+    hosts::until_recorded,
     world::{Root, eventually, is_alive, pid_in, processes_of, webjobd},
 };
 
@@ -83,6 +84,7 @@ fn a_spoilt_record_hides_no_other_and_the_journal_may_be_missing() {
         .collect();
     let lost = host.run("long");
     host.until_state("triggered/long", "running");
+    until_recorded(&root, "long", &lost);
     host.crash();
     let spoilt = root.path(&format!("data/jobs/triggered/quick/{}/status", runs[1]));
     let text = fs::read(&spoilt).expect("its record");

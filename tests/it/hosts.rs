@@ -121,6 +121,14 @@ fn leaders(root: &Root) -> usize {
     processes_of(root).iter().filter(|pid| name(pid).trim() == "run.sh").count()
 }
 
+/// Waits until the record of a triggered job's run says on disk that it runs: there all but its own host look for it.
+#[track_caller]
+pub fn until_recorded(root: &Root, job: &str, run: &str) {
+    let record = root.path(&format!("data/jobs/triggered/{job}/{run}/status"));
+    let says = || std::fs::read_to_string(&record).unwrap_or_default();
+    eventually("the run is recorded", || says().contains("\"Status\":\"Running\"").then_some(()));
+}
+
 #[test]
 fn a_run_on_one_host_keeps_the_other_from_running_it() {
     let root = Root::new();
@@ -128,6 +136,7 @@ fn a_run_on_one_host_keeps_the_other_from_running_it() {
     root.job("triggered/line", &[("run.sh", HOLD), ("settings.job", r#"{"overlap": "queue"}"#)]);
     let (a, b) = (host(&root, "a"), host(&root, "b"));
     let run = a.run("hold");
+    until_recorded(&root, "hold", &run);
     let cancelled = b.post(&format!("/api/v1/jobs/triggered/hold/runs/{run}/cancel"));
     assert_eq!(cancelled.status, 409, "{}", cancelled.text());
     assert!(cancelled.text().contains("is on its way on the host `a`"), "{}", cancelled.text());

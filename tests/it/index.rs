@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::{
     ask::{HOLD, let_go},
+    hosts::until_recorded,
     world::{Answer, Host, Root, eventually, exists},
 };
 
@@ -128,7 +129,7 @@ fn hosts_on_one_root_tell_each_others_runs() {
     });
     two.until_ended("triggered/a", &second);
     let held = two.run("hold");
-    two.until_state("triggered/hold", "running");
+    until_recorded(&root, "hold", &held);
     let mut expected = vec![
         format!("{held} triggered/hold running"),
         format!("{second} triggered/a succeeded"),

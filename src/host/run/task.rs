@@ -40,7 +40,7 @@ use crate::{
 /// Largest `env_file` that is read, in bytes.
 const ENV_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// How long a run lives before its record says that it is on its way. A shorter one is recorded once, when it has ended;
+/// How long a run prepares itself, or lives, before its record says that it is on its way. A shorter one is recorded once, when it has ended;
 /// should the host end before that, its journal knows the run.
 const LASTS_AFTER: Duration = Duration::from_millis(20);
 
@@ -87,7 +87,8 @@ pub struct Begun {
 /// A process that was just started, with the read ends of what it prints.
 struct Started {
     child: Child,
-    pump: Pump<Ticker>,
+    /// Boxed, for a task keeps what it is given several times.
+    pump: Box<Pump<Ticker>>,
 }
 
 /// Reads the clock for a pump.
@@ -100,7 +101,7 @@ impl Begun {
         // The spawner has the request already: while it works, the rest is done.
         let (child, pump) = tokio::join!(biased; starting.started(), task.receive(pipes));
         let started = match (child, pump) {
-            (Ok(child), Ok(pump)) => Ok(Started { child, pump }),
+            (Ok(child), Ok(pump)) => Ok(Started { child, pump: Box::new(pump) }),
             (Err(error), _) => Err(chain(&error)),
             (Ok(_), Err(error)) => Err(no_output(&error)),
         };
@@ -116,7 +117,14 @@ impl Task {
     /// Lives as long as the run: makes its copy unless one is there, and what others have left is mended; starts it when
     /// told to go, and ends what it left when told to sweep.
     pub async fn drive(self, ready: Option<WorkCopy>, go: oneshot::Receiver<()>, orders: Orders) {
-        let copy = match self.copy(ready).await {
+        let copy = tokio::select! {
+            biased;
+            // Cancel-safe: nothing else ends this.
+            copy = self.copy(ready) => copy,
+            // Not done before the copy is.
+            never = self.lasts() => match never {},
+        };
+        let copy = match copy {
             Ok(copy) => copy,
             Err((why, stale)) => {
                 let news = if stale { News::Stale(why) } else { News::Event(LifeEvent::StartFailed { why }) };
@@ -179,7 +187,10 @@ impl Task {
             taken
         };
         let output = async {
+            let mut pump = pump;
             let end = pump.run(take, cut.notified()).await;
+            // Closes what somebody else may still write to.
+            drop(pump);
             if end.bytes_lost > 0 {
                 warn!(job = %self.job.id, run = %self.run, bytes = end.bytes_lost, "output was lost: its log took none");
             }
@@ -206,7 +217,8 @@ impl Task {
                 // A body that was dropped wants the run gone.
                 let _ = sweep.await;
             }
-            child.finish().await
+            // Boxed, for it is large and done when all else is over.
+            Box::pin(child.finish()).await
         };
         let (ended, ()) = tokio::join!(process, output);
         if ended.left > 0 {
@@ -221,7 +233,7 @@ impl Task {
         self.happened(LifeEvent::Swept { survivors: ended.killed }).await;
     }
 
-    /// Tells, once the process has lived for a moment, that it lasts; then waits for ever.
+    /// Tells, once the run has been on its way for a moment, that it lasts; then waits for ever.
     async fn lasts(&self) -> Infallible {
         self.machine.clock.sleep_until(self.machine.now().mono + LASTS_AFTER).await;
         self.tell(News::Lasts).await;

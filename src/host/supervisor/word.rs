@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::model::time::Mono;
 
 /// How long a word lasts before it is written. Other hosts show it to people.
-const LASTS_AFTER: Duration = Duration::from_millis(50);
+const LASTS_AFTER: Duration = Duration::from_millis(100);
 
 /// What is written and what is to be.
 #[derive(Debug, Default)]
@@ -53,12 +53,12 @@ mod tests {
         assert_eq!((word.due(), word.take()), (None, None));
         word.set("Starting", at(0));
         word.set("Running", at(10));
-        assert_eq!(word.due(), Some(at(50)), "from the first change on, or one that changes all the time never is");
+        assert_eq!(word.due(), Some(at(100)), "from the first change on, or one that changes all the time never is");
         assert_eq!((word.take(), word.due()), (Some("Running"), None));
-        word.set("Running", at(60));
+        word.set("Running", at(160));
         assert_eq!((word.due(), word.take()), (None, None), "it is written");
-        word.set("PendingRestart", at(70));
-        word.set("Running", at(71));
+        word.set("PendingRestart", at(170));
+        word.set("Running", at(171));
         assert_eq!((word.due(), word.take()), (None, None), "back before anybody saw it");
     }
 }

@@ -35,7 +35,7 @@ fn collect(print: impl FnOnce(io::PipeWriter, io::PipeWriter) + Send + 'static) 
     let mut taken = Vec::new();
     let end = on_runtime(async {
         let (pipes, out, err) = pipes();
-        let pump = pump(pipes, &activity);
+        let mut pump = pump(pipes, &activity);
         let printer = thread::spawn(move || print(out, err));
         let sink = |lines: &[u8], _: Now| {
             assert_eq!(lines.last(), Some(&b'\n'), "whole lines only");
@@ -84,7 +84,7 @@ fn a_job_that_never_ends_its_line_costs_bounded_memory_and_loses_nothing() {
     on_runtime(async {
         let (pipes, mut out, err) = pipes();
         drop(err);
-        let pump = pump(pipes, &Arc::default());
+        let mut pump = pump(pipes, &Arc::default());
         let printer = thread::spawn(move || (0..64).for_each(|_| out.write_all(&[b'x'; 1024 * 1024]).unwrap()));
         let sink = |lines: &[u8], _: Now| {
             longest = longest.max(lines.len());
@@ -107,7 +107,7 @@ fn a_cut_takes_what_lies_in_the_pipes_and_ends_though_they_are_held_open() {
     let (pipes, mut out, mut err) = pipes();
     let mut taken = Vec::new();
     let end = on_runtime(async {
-        let pump = pump(pipes, &Arc::default());
+        let mut pump = pump(pipes, &Arc::default());
         let (cut, told) = oneshot::channel();
         out.write_all(b"one\npart").unwrap();
         err.write_all(b"two\n").unwrap();
@@ -130,7 +130,7 @@ fn an_endless_printer_can_be_cut() {
     let (cut, told) = oneshot::channel();
     let (mut cut, mut n_bytes) = (Some(cut), 0);
     let end = on_runtime(async {
-        let pump = pump(pipes, &Arc::default());
+        let mut pump = pump(pipes, &Arc::default());
         let sink = |lines: &[u8], _: Now| {
             n_bytes += lines.len();
             if n_bytes > 10 << 20
@@ -217,7 +217,7 @@ fn a_line_without_an_end_is_written_after_a_moment_of_quiet() {
     let end = on_runtime(async {
         let clock = crate::os::clock::Clock::start();
         let style = LineStyle { instance: "host01".into(), format: Default::default() };
-        let pump = Pump::new(pipes, style, Arc::default(), move || clock.now()).unwrap();
+        let mut pump = Pump::new(pipes, style, Arc::default(), move || clock.now()).unwrap();
         out.write_all(b"ready?").unwrap();
         let (told, asked) = oneshot::channel();
         let mut told = Some(told);

@@ -206,6 +206,8 @@ impl Worker {
         }
         if runs {
             limits::restore(pid);
+        }
+        if runs && self.queue.is_empty() {
             // The program is mostly loaded on this processor, and what is left to do here can wait until it has begun.
             thread::yield_now();
         }

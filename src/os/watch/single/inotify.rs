@@ -10,7 +10,7 @@ use std::{
 };
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
-use tokio::io::unix::AsyncFd;
+use tokio::{io::unix::AsyncFd, runtime::Handle};
 
 use crate::os::readiness;
 
@@ -20,7 +20,8 @@ const EVENTS_BYTES: usize = 4096;
 /// A watch on a folder, for one name in it.
 #[derive(Debug)]
 pub struct FolderWatch {
-    events: AsyncFd<OwnedFd>,
+    /// There until it is dropped.
+    events: Option<AsyncFd<OwnedFd>>,
     name: CString,
 }
 
@@ -34,14 +35,15 @@ impl FolderWatch {
         let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         let whole = WatchFlags::MOVED_TO | WatchFlags::CLOSE_WRITE;
         inotify::add_watch(&fd, folder, whole | WatchFlags::MOVED_FROM | WatchFlags::DELETE)?;
-        Ok(Self { events: readiness::register(fd)?, name })
+        Ok(Self { events: Some(readiness::register(fd)?), name })
     }
 
     /// Waits until something happened to the name.
     pub async fn changed(&self) {
+        let Some(events) = &self.events else { return std::future::pending().await };
         loop {
             // A runtime that ends waits for nothing any more.
-            let Ok(mut ready) = self.events.readable().await else { return std::future::pending().await };
+            let Ok(mut ready) = events.readable().await else { return std::future::pending().await };
             match ready.try_io(|fd| self.take(fd.get_ref())) {
                 Ok(Ok(false)) => {}
                 Ok(Ok(true)) => return,
@@ -63,6 +65,16 @@ impl FolderWatch {
                 // Those that were read with it mean no more than it does.
                 return Ok(true);
             }
+        }
+    }
+}
+
+impl Drop for FolderWatch {
+    fn drop(&mut self) {
+        let fd = self.events.take().map(AsyncFd::into_inner);
+        // The kernel closes it when nobody can be reading its watches any more, which takes some 20 ms.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn_blocking(move || drop(fd));
         }
     }
 }
