@@ -79,14 +79,14 @@ class Host:
             time.sleep(0.001)
 
     def settle(self, timeout=600):
-        """Waits until the host has been idle for half a second; returns the CPU seconds it had used until then."""
+        """Waits until the host has been idle for a second; returns the CPU seconds it had used until then."""
         end, used = time.monotonic() + timeout, -1.0
         while time.monotonic() < end:
             now = processes.cpu_seconds(self.pids())
             if now - used < 0.005:
                 return now
             used = now
-            time.sleep(0.5)
+            time.sleep(1.0)
         raise TimeoutError(f"{self.name} was not idle after {timeout} s")
 
     def complaint(self):

@@ -48,6 +48,9 @@ use crate::{
 /// Offset in the log of the first line of an answer.
 const OFFSET: HeaderName = HeaderName::from_static("x-log-offset");
 
+/// Bytes of a log written here that are read on the spot: they lie in memory still.
+const AT_ONCE_BYTES_MAX: u64 = 64 * 1024;
+
 /// Lines of a job's log
 ///
 /// With `run` those of that run; else a continuous job's whole log, or the log of a triggered job's newest run. The header
@@ -157,6 +160,14 @@ struct Reading {
     /// Nothing more comes.
     is_over: bool,
     grown: Option<watch::Receiver<u64>>,
+}
+
+impl Reading {
+    /// Returns how many bytes are to be read of a log that is written here; `None` of another one.
+    fn unread(&self) -> Option<u64> {
+        let end = self.grown.as_ref().filter(|_| !self.is_over).map(|grown| *grown.borrow());
+        end.filter(|end| *end > 0).map(|end| self.tail.unread(end))
+    }
 }
 
 impl LogStream {
@@ -318,6 +329,12 @@ impl LogStream {
     }
 
     async fn read<T: Send + 'static>(&mut self, take: fn(&mut Tail) -> io::Result<Option<T>>) -> io::Result<Option<T>> {
+        // What was written just now lies in memory: to read it takes less than to have it read.
+        match self.reading.as_mut().map(|reading| (reading.unread(), reading)) {
+            Some((Some(0), _)) => return Ok(None),
+            Some((Some(1..=AT_ONCE_BYTES_MAX), reading)) => return take(&mut reading.tail),
+            Some((Some(_) | None, _)) | None => {}
+        }
         let Some(mut reading) = self.reading.take() else { return Ok(None) };
         let (reading, lines) = blocking(move || {
             let lines = take(&mut reading.tail);

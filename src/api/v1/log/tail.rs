@@ -70,6 +70,12 @@ impl Tail {
         self.first
     }
 
+    /// Returns how many bytes of a log that ends at `end` were not looked at yet; more than none also when lines were found
+    /// that were not given out.
+    pub fn unread(&self, end: u64) -> u64 {
+        end.saturating_sub(self.at).max(u64::from(!self.found.is_empty()))
+    }
+
     /// Tells whether only lines of standard error are wanted.
     pub fn is_of_errors(&self) -> bool {
         self.stderr
@@ -238,6 +244,17 @@ mod tests {
         }
         tail.finish(None).expect("it is read");
         assert_eq!(all(&mut tail), "d");
+    }
+
+    #[test]
+    fn what_was_found_and_not_given_out_is_unread() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("job_log.txt"), LOG).expect("it is written");
+        let end = LOG.len() as u64;
+        let mut tail = tail(folder.path(), None, &Wanted { lines: Some(2), ..Wanted::default() });
+        assert_eq!(tail.unread(end), 1);
+        all(&mut tail);
+        assert_eq!([tail.unread(end - 1), tail.unread(end), tail.unread(end + 7)], [0, 0, 7]);
     }
 
     #[test]
