@@ -309,6 +309,10 @@ impl Body {
             return Some(LifeEvent::Prepared);
         }
         self.log.flush(self.machine.now());
+        if self.record.arguments.is_some() {
+            // The journal does not say them.
+            self.keep();
+        }
         let (go, gone) = oneshot::channel();
         self.go = Some(go);
         tokio::spawn(task.drive(ready, gone, self.orders()));

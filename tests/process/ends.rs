@@ -120,7 +120,7 @@ async fn whoever_is_started_after_a_look_at_the_run_ends_with_it() {
 }
 
 #[tokio::test]
-async fn a_run_that_nobody_is_left_of_ends_without_another_look() {
+async fn a_run_that_nobody_is_left_of_ends_at_once() {
     let world = World::new().await;
     let child = world.start("sleep 1000 > log 2>&1 & echo $! > left").await;
     let (group, left) = (child.group(), world.pid_in("left").await);

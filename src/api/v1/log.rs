@@ -154,11 +154,14 @@ pub struct LogStream {
 
 struct Reading {
     run: Option<RunId>,
+    /// What is read.
+    name: LogName,
     tail: Tail,
     /// Its end was told.
     is_told: bool,
     /// Nothing more comes.
     is_over: bool,
+    /// Where its writer in this process is; nothing when another host writes it.
     grown: Option<watch::Receiver<u64>>,
 }
 
@@ -226,14 +229,14 @@ impl LogStream {
         let before = if run.is_some() && self.job.kind == JobKind::Continuous { u64::MAX } else { 0 };
         let (start, end) = span.map_or((before, None), |span| (span.start, span.end));
         let is_over = !self.follows || record.as_ref().is_some_and(has_ended);
-        let wanted = wanted.clone();
+        let (wanted, read) = (wanted.clone(), name.clone());
         let tail = blocking(move || {
             let view = LogView::open(&folder, &name)?;
             let end = if is_over { Some(end.unwrap_or(view.end())) } else { None };
             Tail::open(view, start, end, &wanted)
         });
-        let grown = live.map(|live| live.grown);
-        self.reading = Some(Reading { run, tail: tail.await?, is_told: false, is_over, grown });
+        let grown = live.filter(|live| live.name == read).map(|live| live.grown);
+        self.reading = Some(Reading { run, name: read, tail: tail.await?, is_told: false, is_over, grown });
         Ok(())
     }
 

@@ -99,7 +99,14 @@ impl Begun {
     pub async fn attend(self, orders: Orders) {
         let Self { task, copy, starting, pipes } = self;
         // The spawner has the request already: while it works, the rest is done.
-        let (child, pump) = tokio::join!(biased; starting.started(), task.receive(pipes));
+        let begun = async { tokio::join!(biased; starting.started(), task.receive(pipes)) };
+        let (child, pump) = tokio::select! {
+            biased;
+            // Cancel-safe: nothing else ends this.
+            begun = begun => begun,
+            // Not done before it is started.
+            never = task.lasts() => match never {},
+        };
         let started = match (child, pump) {
             (Ok(child), Ok(pump)) => Ok(Started { child, pump: Box::new(pump) }),
             (Err(error), _) => Err(chain(&error)),

@@ -26,6 +26,12 @@ use crate::{
     },
 };
 
+/// What the kernel says of a group that is being removed.
+const NODEV: i32 = 19;
+
+/// How often a name is tried for a group: those of an earlier life may still be there.
+const CREATES_MAX: usize = 10_000;
+
 /// Begins the names of places.
 const PLACE: &str = "webjobd.";
 
@@ -109,20 +115,21 @@ impl Cgroups {
 
     /// Makes a cgroup for a run.
     pub(super) fn create(&self, run: RunId, mark: u64) -> io::Result<Cgroup> {
-        loop {
+        for _ in 0..CREATES_MAX {
             let number = self.0.made.fetch_add(1, Ordering::Relaxed);
             let folder = self.0.folder.join(format!("{run}.{mark:x}.{number}"));
             match fs::create_dir(&folder) {
                 // Left by an earlier life of the host.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 // Another host found the place empty.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::create_dir(&self.0.folder) {
+                Err(error) if is_gone(&error) => match fs::create_dir(&self.0.folder) {
                     Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
                     Ok(()) | Err(_) => {}
                 },
                 made => return made.map(|()| Cgroup::at(folder)),
             }
         }
+        Err(io::ErrorKind::AlreadyExists.into())
     }
 
     fn leftovers(&self) -> Vec<Cgroup> {
@@ -171,6 +178,11 @@ impl Cgroup {
             remove_below(&self.folder);
         }
     }
+}
+
+/// Tells whether a group could not be made because the one above it is gone, or just going.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(NODEV)
 }
 
 fn name_of(folder: &Path) -> std::borrow::Cow<'_, str> {

@@ -124,7 +124,8 @@ impl LogWriter {
     /// Writes the lines that were kept.
     pub fn flush(&self, now: Now) {
         let mut state = self.state();
-        if !state.is_retired {
+        // Where nothing is written, nothing is learned of why the last write failed.
+        if !state.is_retired && (!state.held.is_empty() || state.lost > 0) {
             let written = self.write_held(&mut state, now);
             self.note(&mut state, written);
         }
@@ -155,6 +156,8 @@ impl LogWriter {
     /// When it cannot be opened.
     pub fn position(&self, now: Now) -> io::Result<LogPosition> {
         let mut state = self.state();
+        // What cannot be written now goes before the next line.
+        let _ = self.write_held(&mut state, now);
         let current = self.opened(&mut state, now)?;
         let position = LogPosition { name: current.name().clone(), offset: current.end() };
         self.tell(&state);

@@ -71,9 +71,9 @@ impl Tail {
     }
 
     /// Returns how many bytes of a log that ends at `end` were not looked at yet; more than none also when lines were found
-    /// that were not given out.
+    /// that were not given out, and when the log has begun anew.
     pub fn unread(&self, end: u64) -> u64 {
-        end.saturating_sub(self.at).max(u64::from(!self.found.is_empty()))
+        end.checked_sub(self.at).map_or(1, |unread| unread.max(u64::from(!self.found.is_empty())))
     }
 
     /// Tells whether only lines of standard error are wanted.
@@ -254,7 +254,12 @@ mod tests {
         let mut tail = tail(folder.path(), None, &Wanted { lines: Some(2), ..Wanted::default() });
         assert_eq!(tail.unread(end), 1);
         all(&mut tail);
-        assert_eq!([tail.unread(end - 1), tail.unread(end), tail.unread(end + 7)], [0, 0, 7]);
+        assert_eq!([tail.unread(end - 1), tail.unread(end), tail.unread(end + 7)], [1, 0, 7]);
+        let beyond = Wanted { offset: Some(1 << 40), ..Wanted::default() };
+        let view = LogView::open(folder.path(), &LogName::new("job_log.txt")).expect("it is opened");
+        let mut beyond = Tail::open(view, 0, None, &beyond).expect("it is read");
+        assert_eq!(beyond.unread(end), 1, "a reader of an earlier log has to look");
+        assert_eq!((all(&mut beyond).as_str(), beyond.unread(end + 7)), ("", 7), "and then reads on");
     }
 
     #[test]

@@ -28,6 +28,7 @@ impl LogStream {
         if let Some(reading) = &reading
             && reading.grown.is_none()
             && let Some(live) = self.api.handle.live_log(&self.job, reading.run)
+            && live.name == reading.name
         {
             // Only now somebody began to write it here: what came before that is still to be read.
             self.reading.iter_mut().for_each(|reading| reading.grown = Some(live.grown.clone()));
