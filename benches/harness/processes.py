@@ -109,21 +109,37 @@ def _threads(pids):
             pass
 
 
+def _cpu_ns(thread):
+    try:
+        with open(f"{thread}/schedstat") as file:
+            return int(file.read().split()[0])
+    except OSError:
+        return 0
+
+
 def cpu_seconds(pids):
     """Processor time of living threads, to the nanosecond. Children do not count."""
-    total = 0
-    for thread in _threads(pids):
-        try:
-            with open(f"{thread}/schedstat") as file:
-                total += int(file.read().split()[0])
-        except OSError:
-            pass
-    return total / 1e9
+    return sum(_cpu_ns(thread) for thread in _threads(pids)) / 1e9
 
 
-def switches(pids):
-    """How often threads were put on a processor and taken from it."""
-    return sum(_sum_of_lines(f"{thread}/status", "ctxt_switches:") for thread in _threads(pids))
+class Watched:
+    """What processes do from now on, thread by thread: one that ends takes its sums with it, and must not count against others."""
+
+    def __init__(self, pids):
+        self.pids, self.begun, self.before = pids, time.monotonic(), self._look(pids)
+
+    @staticmethod
+    def _look(pids):
+        return {thread: (_cpu_ns(thread), _sum_of_lines(f"{thread}/status", "ctxt_switches:")) for thread in _threads(pids)}
+
+    def rates(self):
+        """Milliseconds of processor time and context switches, each a second, of the threads that still live."""
+        seconds, cpu, switches = time.monotonic() - self.begun, 0, 0
+        for thread, (ns, times) in self._look(self.pids).items():
+            ns_before, times_before = self.before.get(thread, (0, 0))
+            # One that ended between the two files reads as zero.
+            cpu, switches = cpu + max(0, ns - ns_before), switches + max(0, times - times_before)
+        return cpu / 1e6 / seconds, switches / seconds
 
 
 KERNEL = 2

@@ -72,12 +72,10 @@ class Life(Row):
 
     def idle(self, host, n, children):
         pids = [pid for pid in host.pids() if pid not in children]
-        cpu, switches, begun = processes.cpu_seconds(pids), processes.switches(pids), time.monotonic()
+        watched = processes.Watched(pids)
         time.sleep(self.sizes.idle_seconds)
-        seconds = time.monotonic() - begun
-        return {f"m5.memory.{n}": processes.proportional_kib(pids),
-                f"m5.switches.{n}": (processes.switches(pids) - switches) / seconds,
-                f"m5.cpu.{n}": (processes.cpu_seconds(pids) - cpu) * 1e3 / seconds}
+        cpu, switches = watched.rates()
+        return {f"m5.memory.{n}": processes.proportional_kib(pids), f"m5.switches.{n}": switches, f"m5.cpu.{n}": cpu}
 
 
 class ManyFolders(Row):

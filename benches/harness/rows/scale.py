@@ -49,12 +49,10 @@ class Jobs(Row):
         seconds = self.begin(host, n)
         host.settle()
         pids = host.pids()
-        cpu, switches, begun = processes.cpu_seconds(pids), processes.switches(pids), time.monotonic()
+        watched = processes.Watched(pids)
         time.sleep(IDLE_SECONDS)
-        idle = time.monotonic() - begun
-        found = {"start": seconds, "memory": processes.proportional_kib(pids),
-                 "switches": (processes.switches(pids) - switches) / idle,
-                 "cpu": (processes.cpu_seconds(pids) - cpu) * 1e3 / idle}
+        cpu, switches = watched.rates()
+        found = {"start": seconds, "memory": processes.proportional_kib(pids), "switches": switches, "cpu": cpu}
         host.status_ms(2)
         return found | {"list": percentile(host.status_ms(10), 0.5)}
 
@@ -155,9 +153,9 @@ class BigFolder(Row):
         host.wait_until_ready()
         host.settle()
         pids = host.pids()
-        memory, switches = processes.proportional_kib(pids), processes.switches(pids)
+        memory, watched = processes.proportional_kib(pids), processes.Watched(pids)
         time.sleep(IDLE_SECONDS)
-        switches = (processes.switches(pids) - switches) / IDLE_SECONDS
+        _, switches = watched.rates()
         begun = time.time_ns()
         (folder / "data0" / "file0").write_text("this is another one\n")
         changed = stamps.wait_after(1, timeout=300).ns - begun
