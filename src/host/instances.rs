@@ -93,7 +93,10 @@ impl GoneLook {
     /// Tells whether [`gone`] would list any. A look costs some 20 µs, and one that needs no list a tenth of that.
     pub fn any(&self, layout: &Layout, now: Wall) -> bool {
         let changed = fs::metadata(layout.hosts()).and_then(|folder| folder.modified());
-        let changed = changed.ok().and_then(|time| Wall::try_from(time).ok());
+        self.any_since(layout, changed.ok().and_then(|time| Wall::try_from(time).ok()), now)
+    }
+
+    fn any_since(&self, layout: &Layout, changed: Option<Wall>, now: Wall) -> bool {
         let mut alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
         if changed.is_some() && changed == *alone {
             return false;
@@ -245,33 +248,18 @@ mod tests {
         let layout = |name| Layout::new(folder.path().to_owned(), Instance::new(name));
         let (one, two) = (layout("one"), layout("two"));
         let _own = FileLock::try_exclusive(&one.host_lock()).expect("a lock").expect("free");
-        let changed = || fs::metadata(one.hosts()).and_then(|folder| folder.modified()).expect("its time");
-        let later = Wall::try_from(changed()).expect("a time") + SETTLED;
-        let look = GoneLook::default();
-        assert!(!look.any(&one, later));
-        assert!(look.alone.lock().expect("no panic").is_some(), "it need not list again");
-        let before = changed();
+        let first = "2026-11-25T12:00:00Z".parse::<Wall>().expect("a time");
+        let (later, last) = (first + SETTLED, first + 2 * SETTLED);
+        let [settled, fresh, unknown] = std::array::from_fn(|_| GoneLook::default());
+        assert!(!settled.any_since(&one, Some(first), later));
+        assert!(!fresh.any_since(&one, Some(first), first) && !unknown.any_since(&one, None, later));
         drop(FileLock::try_exclusive(&two.host_lock()).expect("a lock"));
         fs::write(two.open_runs(), "+").expect("it is written");
-        // So that the file system's clock has no part in it.
-        let touched = fs::File::open(one.hosts()).expect("a folder");
-        touched.set_modified(before + SETTLED).expect("a time");
-        assert!(look.any(&one, later), "it is seen");
-        assert!(look.any(&one, later + 2 * SETTLED), "and again");
-    }
-
-    #[test]
-    fn a_folder_that_was_just_changed_is_listed_again() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let layout = |name| Layout::new(folder.path().to_owned(), Instance::new(name));
-        let (one, two) = (layout("one"), layout("two"));
-        let _own = FileLock::try_exclusive(&one.host_lock()).expect("a lock").expect("free");
-        let changed = fs::metadata(one.hosts()).and_then(|folder| folder.modified()).expect("its time");
-        let look = GoneLook::default();
-        assert!(!look.any(&one, Wall::try_from(changed).expect("a time")));
-        drop(FileLock::try_exclusive(&two.host_lock()).expect("a lock"));
-        fs::write(two.open_runs(), "+").expect("it is written");
-        fs::File::open(one.hosts()).expect("a folder").set_modified(changed).expect("a time");
-        assert!(look.any(&one, Wall::try_from(changed).expect("a time")), "though its time is the same");
+        assert!(!settled.any_since(&one, Some(first), last), "the time is the same: nothing is listed");
+        for now in [later, last] {
+            assert!(settled.any_since(&one, Some(later), now), "the time tells of it");
+            assert!(fresh.any_since(&one, Some(first), now), "a time that was fresh says nothing");
+            assert!(unknown.any_since(&one, None, now), "nor does none");
+        }
     }
 }

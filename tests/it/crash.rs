@@ -70,6 +70,22 @@ fn a_crash_in_the_middle_of_a_stop_leaves_the_job_stopped() {
 }
 
 #[test]
+fn the_arguments_of_a_first_run_are_on_record_when_it_is_accepted() {
+    let root = Root::new();
+    root.job("triggered/long", &[("run.sh", DEAF)]);
+    let host = root.host();
+    let answer = host.post("/api/triggeredwebjobs/long/run?arguments=with+these");
+    let location = answer.header("location").expect("where the run is").to_owned();
+    let run = location.rsplit('/').next().expect("an id");
+    let record = root.read(&format!("data/jobs/triggered/long/{run}/status"));
+    assert!(record.contains("with these"), "the journal does not say them: {record}");
+    host.crash();
+    let host = root.host();
+    let lost = &host.runs("triggered/long")[0];
+    assert_eq!((&lost["outcome"], &lost["arguments"]), (&"lost".into(), &"with these".into()));
+}
+
+#[test]
 fn a_spoilt_record_hides_no_other_and_the_journal_may_be_missing() {
     let root = Root::new();
     root.job("triggered/quick", &[("run.sh", "#!/bin/bash\necho \"$1\"\n")]);

@@ -9,7 +9,8 @@ use crate::{
 
 const FOREVER: &str = "#!/bin/bash\necho \"$$ at work\"\nwhile :; do sleep 1; done\n";
 
-fn host(root: &Root, name: &str) -> Host {
+/// Starts a host of a name of its own on a root that others share.
+pub fn host(root: &Root, name: &str) -> Host {
     let temp = root.path(&format!("tmp-{name}"));
     root.host_with(&["--instance", name, "--temp", temp.to_str().expect("a path")], &[])
 }
@@ -57,6 +58,7 @@ fn a_continuous_job_runs_on_every_host_and_each_shows_all() {
     let url = detailed(&b, "worker")["log_url"].as_str().expect("a link").to_owned();
     assert!(url.ends_with("/vfs/data/jobs/continuous/worker/job_log_b.txt"), "{url}");
     assert!(b.stop().success());
+    assert_eq!(root.read("data/jobs/continuous/worker/status_b"), r#"{"Status":"Stopped"}"#);
     until_detailed(&a, "worker", "a - Running\r\n");
     assert!(a.stop().success());
     assert_eq!(processes_of(&root), Vec::<u32>::new());

@@ -6,17 +6,12 @@ use serde_json::Value;
 
 use crate::{
     ask::{HOLD, let_go},
-    hosts::until_recorded,
+    hosts::{host, until_recorded},
     world::{Answer, Host, Root, eventually, exists},
 };
 
 /// Ends with the code that it is asked for.
 const EXITS: &str = "#!/bin/bash\nexit \"${1:-0}\"\n";
-
-fn host(root: &Root, name: &str) -> Host {
-    let temp = root.path(&format!("tmp-{name}"));
-    root.host_with(&["--instance", name, "--temp", temp.to_str().expect("a path")], &[])
-}
 
 fn ran(host: &Host, job: &str, code: u32) -> String {
     let body = format!("{{\"args\":[\"{code}\"]}}");

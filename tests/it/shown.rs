@@ -4,15 +4,11 @@ use serde_json::Value;
 
 use crate::{
     ask::{HOLD, let_go, until_problem},
+    hosts::host,
     world::{Host, Root, eventually},
 };
 
 const DONE: &str = "#!/bin/sh\necho done\n";
-
-fn host(root: &Root, name: &str) -> Host {
-    let temp = root.path(&format!("tmp-{name}"));
-    root.host_with(&["--instance", name, "--temp", temp.to_str().expect("a path")], &[])
-}
 
 /// Waits until every way to see a job's newest run shows this one.
 #[track_caller]

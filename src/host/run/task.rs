@@ -40,8 +40,8 @@ use crate::{
 /// Largest `env_file` that is read, in bytes.
 const ENV_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// How long a run prepares itself, or lives, before its record says that it is on its way. A shorter one is recorded once, when it has ended;
-/// should the host end before that, its journal knows the run.
+/// How long a run prepares itself, is being started, or lives, before its record says that it is on its way. A shorter one
+/// is recorded once, when it has ended; should the host end before that, its journal knows the run.
 const LASTS_AFTER: Duration = Duration::from_millis(20);
 
 /// What a run's task needs.
@@ -196,8 +196,6 @@ impl Task {
         let output = async {
             let mut pump = pump;
             let end = pump.run(take, cut.notified()).await;
-            // Closes what somebody else may still write to.
-            drop(pump);
             if end.bytes_lost > 0 {
                 warn!(job = %self.job.id, run = %self.run, bytes = end.bytes_lost, "output was lost: its log took none");
             }

@@ -259,8 +259,8 @@ mod tests {
         assert!(!place.exists());
     }
 
-    #[test]
-    fn empty_places_of_others_are_removed_and_made_anew_when_they_are_needed() {
+    #[tokio::test]
+    async fn empty_places_of_others_are_removed_and_made_anew_when_they_are_needed() {
         let base = tempfile::tempdir().expect("a folder");
         let place = |name: &str| {
             let folder = base.path().join(name);
@@ -271,7 +271,7 @@ mod tests {
         let run = RunId::parse("201605190150326541").expect("an id");
         let inside = busy.create(run, 7).expect("a folder");
         fs::create_dir(base.path().join("somebody")).expect("a folder");
-        own.remove_abandoned();
+        own.end_leftovers().await;
         assert!(!other.0.folder.exists(), "it was empty");
         assert!(own.0.folder.exists() && inside.folder.exists() && base.path().join("somebody").exists());
         assert!(other.create(run, 8).expect("a folder").folder.exists(), "it lives all the same");

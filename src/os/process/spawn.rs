@@ -251,7 +251,8 @@ fn own_group(command: &mut Command) {
     std::os::windows::process::CommandExt::creation_flags(command, CREATE_NEW_PROCESS_GROUP);
 }
 
-/// Finds the program's path; of two variables of a name the first counts. A bare name that the system looked up in the child's `PATH` would cost a full `fork`.
+/// Finds the program's path; of two variables of a name the first counts. A bare name that the system looked up in the
+/// child's `PATH` would cost a full `fork`.
 fn locate<'a>(program: &OsStr, mut env: impl Iterator<Item = &'a (OsString, OsString)>, cwd: &Path) -> PathBuf {
     let given = Path::new(program);
     if given.components().count() > 1 || given.is_absolute() || program.to_string_lossy().contains('/') {

@@ -3,12 +3,20 @@
 use serde_json::Value;
 
 use crate::{
+    hosts::host,
     stream::{Coming, follow},
     world::{Host, Root, eventually},
 };
 
 const SAYS: &str = "#!/bin/bash\necho out one\necho err two >&2\n";
 const WORKER: &str = "#!/bin/bash\nprintf '%0500d\\n' {1..12}\necho \"life $WEBJOBS_RUN_ID\"\nsleep 1000\n";
+
+/// Prints a line when a file asks its host for one.
+fn asked(root: &Root) -> String {
+    let file = root.path("say-");
+    let look = format!("[ -e {0}$WEBJOBD_INSTANCE ] && rm {0}$WEBJOBD_INSTANCE && echo said", file.display());
+    format!("#!/bin/bash\nwhile :; do {look}; sleep 0.02; done\n")
+}
 
 /// An event as it was sent.
 #[derive(Clone, Debug)]
@@ -182,4 +190,36 @@ fn a_continuous_job_is_streamed_over_lives_and_rolls() {
     let again = follow(&root, &host, &format!("{path}?last_event_id={}", third.id));
     until(&again, "the last life", |event| event.data["text"] == lives[5].as_str());
     assert_eq!(of_lives(&sent(&again)), lives[3..]);
+}
+
+#[test]
+fn who_stands_beyond_the_end_of_a_log_that_began_anew_gets_what_comes() {
+    let root = Root::new();
+    root.job("continuous/worker", &[("run.sh", &asked(&root))]);
+    let host = host(&root, "a");
+    host.until_state("continuous/worker", "running");
+    let coming = follow(&root, &host, "/api/v1/jobs/continuous/worker/log/stream?last_event_id=1000000");
+    coming.until("retry: ");
+    std::fs::write(root.path("say-a"), "").expect("it is asked");
+    until(&coming, "its line", |event| event.data["text"] == "said");
+}
+
+#[test]
+fn what_another_host_writes_is_followed_though_this_one_writes_a_log_of_its_own() {
+    let root = Root::new();
+    root.job("continuous/worker", &[("run.sh", &asked(&root))]);
+    let (a, b) = (host(&root, "a"), host(&root, "b"));
+    let runs = [&a, &b].map(|host| {
+        let job = host.until_state("continuous/worker", "running");
+        job["copies"][0]["run"].as_str().expect("an id").to_owned()
+    });
+    let path = format!("/api/v1/jobs/continuous/worker/log/stream?run={}", runs[1]);
+    eventually("its record is there", || {
+        let record = a.get(&format!("/api/v1/jobs/continuous/worker/runs/{}", runs[1]));
+        (record.status == 200 && record.json()["phase"] == "running").then_some(())
+    });
+    let coming = follow(&root, &a, &path);
+    coming.until("retry: ");
+    std::fs::write(root.path("say-b"), "").expect("it is asked");
+    until(&coming, "its line", |event| event.data["text"] == "said");
 }

@@ -101,6 +101,25 @@ fn webjobds_own_lines_have_one_beginning_each() {
 }
 
 #[test]
+fn lines_that_wait_for_another_are_written_with_it_and_stand_before_what_comes() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = writer(dir.path(), 1000, 1);
+    log.sys_before(Level::Info, at(0), "one");
+    assert!(!dir.path().join("job_log.txt").exists(), "it waits");
+    log.sys(Level::Info, at(0), "two");
+    log.sys_before(Level::Info, at(0), "three");
+    assert_eq!(log.append(b"four\n", at(0)), 5);
+    log.sys_before(Level::Info, at(0), "five");
+    let offset = log.position(at(0)).unwrap().offset;
+    log.sys_before(Level::Info, at(0), "six");
+    log.flush(at(0));
+    let text = whole(dir.path());
+    let words: Vec<_> = text.lines().map(|line| line.rsplit(' ').next().unwrap()).collect();
+    assert_eq!(words, ["one", "two", "three", "four", "five", "six"]);
+    assert!(text[offset as usize..].ends_with("six\n") && text[offset as usize..].lines().count() == 1, "{text}");
+}
+
+#[test]
 fn only_so_many_parts_are_kept_and_offsets_outlive_them() {
     let dir = tempfile::tempdir().unwrap();
     for keep in [2, 0] {
@@ -158,6 +177,8 @@ fn a_full_disk_refuses_lines_says_so_and_loses_none_of_webjobds_own() {
     assert_eq!(log.append(b"refused\n", at(0)), 0);
     let problem = log.problem().unwrap();
     assert!(problem.starts_with("failed to write the log `") && problem.contains("No space left"), "{problem}");
+    log.flush(at(0));
+    assert_eq!(log.problem().as_deref(), Some(&*problem), "it still takes none");
 
     fs::remove_file(&path).unwrap();
     assert_eq!(log.append(b"taken\n", at(2)), 6);
