@@ -194,9 +194,11 @@ fn a_run_is_accepted_with_the_place_of_its_record() {
         let place = location.strip_prefix(&format!("http://{}", host.address)).expect("an absolute address");
         let id = place.strip_prefix("/api/triggeredwebjobs/nightly/history/").expect("its history");
         assert!(id.len() == 18 && id.bytes().all(|byte| byte.is_ascii_digit()), "{id}");
+        let log = format!("data/jobs/triggered/nightly/{id}/output_log.txt");
+        assert!(root.path(&log).exists(), "whoever is told of it finds its log");
         host.until_ended("triggered/nightly", id);
         let run = host.get(place).json();
-        let log = root.read(&format!("data/jobs/triggered/nightly/{id}/output_log.txt"));
+        let log = root.read(&log);
         assert!(log.contains(&format!(": INFO] {line}\n")), "{query}: {log}");
         assert!(text.is_none_or(|text| log.contains(&format!(": INFO] text={text}\n"))), "{query}: {log}");
         assert_eq!(run["trigger"], "External - tests/1 (it)");

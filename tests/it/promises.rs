@@ -120,7 +120,15 @@ fn a_run_waits_until_what_a_dead_host_left_is_mended_also_when_its_copy_is_there
     // One that came and died since the last look at the hosts.
     root.write("data/webjobd/hosts/dead/lock", "");
     root.write("data/webjobd/hosts/dead/open_runs", &format!("+ {LOST} triggered/job\t{{\"by\":\"startup\"}}\n"));
+    let mending = std::fs::File::create(root.path("data/webjobd/hosts/dead/mending.lock")).expect("a lock");
+    mending.lock().expect("somebody else mends");
     let run = host.run("job");
+    let of_run = |name: &str| root.path(&format!("data/jobs/triggered/job/{run}/{name}"));
+    assert!(of_run("output_log.txt").exists(), "whoever is told of it finds its log");
+    // A run that waits is recorded all the same.
+    eventually("its record", || of_run("status").exists().then_some(()));
+    assert_eq!(host.get(&format!("/api/v1/jobs/triggered/job/runs/{run}")).json()["phase"], "starting");
+    drop(mending);
     host.until_ended("triggered/job", &run);
     let log = root.read(&format!("data/jobs/triggered/job/{run}/output_log.txt"));
     assert!(log.lines().any(|line| line.contains("seen: ") && line.contains("\"Outcome\":\"lost\"")), "{log}");
