@@ -127,10 +127,14 @@ async fn what_a_crashed_host_has_left_is_found_by_its_marks_and_ended() {
     let world = World::new().await;
     let child = world.start(&format!("{DAEMON}; setsid env -i sleep 1000 & echo $! > naked; wait")).await;
     let (daemon, naked) = (world.pid_in("daemon").await, world.pid_in("naked").await);
-    let lost = process::lost_processes(world.folder.path(), &world.instance);
-    let pids: Vec<_> = lost.iter().map(|lost| lost.process.pid).collect();
-    assert!(pids.contains(&daemon) && pids.contains(&child.pid()), "{lost:?}");
-    assert!(!pids.contains(&std::process::id()));
+    // The daemon tells its number and then becomes another program, and in that moment it has no environment.
+    let lost = eventually("both are found", || {
+        let lost = process::lost_processes(world.folder.path(), &world.instance);
+        let has = |pid| lost.iter().any(|lost| lost.process.pid == pid);
+        (has(daemon) && has(child.pid())).then_some(lost)
+    })
+    .await;
+    assert!(lost.iter().all(|lost| lost.process.pid != std::process::id()));
     assert!(lost.iter().all(|lost| lost.job.to_string() == "triggered/a job"), "{lost:?}");
     assert_eq!(process::lost_processes(&world.path("elsewhere"), &world.instance), []);
     assert_eq!(process::lost_processes(world.folder.path(), &Instance::new("another")), []);
