@@ -1,6 +1,7 @@
 """Processes as /proc shows them: who descends from whom, what they cost, and how to end them without asking others."""
 import ctypes
 import os
+import select
 import signal
 import time
 
@@ -31,6 +32,35 @@ def alive(pid):
     """Whether a process exists and is no zombie."""
     stat = fields(pid)
     return stat is not None and stat[0] != "Z"
+
+
+class Ends:
+    """The ends of processes, told by the kernel: whoever looks for them again and again takes a processor from who is measured."""
+
+    def __init__(self, pids):
+        self.files = [file for pid in pids if (file := self._open(pid)) is not None]
+
+    @staticmethod
+    def _open(pid):
+        try:
+            return os.pidfd_open(pid)
+        except ProcessLookupError:
+            return None
+
+    @staticmethod
+    def _ended(file, seconds):
+        poll = select.poll()
+        poll.register(file, select.POLLIN)
+        return bool(poll.poll(max(0.0, seconds) * 1000))
+
+    def wait(self, timeout):
+        """Waits until all have ended; returns how many have not."""
+        end = time.monotonic() + timeout
+        # One after the other: those that ended meanwhile cost nothing, and who lives longest is waited for once.
+        left = [file for file in self.files if not self._ended(file, end - time.monotonic())]
+        for file in self.files:
+            os.close(file)
+        return len(left)
 
 
 def descendants(*roots):

@@ -36,13 +36,13 @@ class Stamps:
 
     def wait_for(self, count, timeout=60):
         """Waits for that many first acts of different jobs, and returns them."""
-        end, size = time.monotonic() + timeout, -1
+        # Seldom, for the stamps tell when it was: whoever reads all the time takes a processor from who is measured.
+        end = time.monotonic() + timeout
         while time.monotonic() < end:
-            if size != (size := self.path.stat().st_size):
-                starts = self.starts()
-                if len({stamp.name for stamp in starts}) >= count:
-                    return starts
-            time.sleep(0.002)
+            starts = self.starts()
+            if len({stamp.name for stamp in starts}) >= count:
+                return starts
+            time.sleep(0.1)
         raise TimeoutError(f"{len(self.starts())} of {count} jobs began within {timeout} s")
 
     def wait_after(self, seen, timeout=15):

@@ -151,7 +151,7 @@ impl Metrics {
     }
 
     /// Writes all numbers as they are now, in the text form of OpenMetrics 1.0. `usage` tells what runs use.
-    pub fn text(&self, jobs: &[std::sync::Arc<JobView>], usage: impl Fn(&JobId) -> Option<JobUsage>) -> String {
+    pub fn text(&self, jobs: &[std::sync::Arc<JobView>], usage: impl Fn(&JobView) -> Option<JobUsage>) -> String {
         let known = self.known();
         self.states.clear();
         self.next.clear();
@@ -170,7 +170,7 @@ impl Metrics {
             if let Some(success) = remembered.and_then(|known| known.last_success).or(latest) {
                 self.last_success.get_or_create(&label).set(success.as_duration().as_secs_f64());
             }
-            let usage = usage(id);
+            let usage = usage(job);
             if let Some(usage) = usage {
                 self.memory.get_or_create(&label).set(i64::try_from(usage.memory).unwrap_or(i64::MAX));
             }

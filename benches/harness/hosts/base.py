@@ -104,17 +104,16 @@ class Host:
 
     def stop(self, jobs, timeout=90):
         """Stops gracefully; returns the seconds until the host and the processes `jobs` are gone."""
-        left = set(self.pids()) | set(jobs)
+        ends = processes.Ends([*self.pids(), *jobs])
         begun = time.monotonic()
         self.ask_to_stop()
-        while left:
-            self.process.poll()
-            processes.reap()
-            left = {pid for pid in left if processes.alive(pid)}
-            if time.monotonic() - begun > timeout:
-                raise TimeoutError(f"{self.name}: {len(left)} processes left after {timeout} s")
-            time.sleep(0.001)
-        return time.monotonic() - begun
+        left = ends.wait(timeout)
+        if left:
+            raise TimeoutError(f"{self.name}: {left} processes left after {timeout} s")
+        taken = time.monotonic() - begun
+        self.process.poll()
+        processes.reap()
+        return taken
 
     def kill(self):
         """Ends whatever is left of the host and its jobs."""

@@ -110,24 +110,20 @@ class Webjobd(Limit):
         super().start()
 
     def is_ready(self):
-        """It lists jobs; by then all folders have been read."""
-        credentials = f"{self.root}/data/webjobd/credentials"
-        if not os.path.exists(credentials) or not (secret := open(credentials, "rb").read().strip()):
-            return False
-        header = "Basic " + base64.b64encode(secret).decode()
-        self.environment["HTTP_HEADERS"] = f"Authorization: {header}\r\n"
+        """It says so itself, once all folders have been read."""
         try:
             asked = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-            asked.request("GET", self.status_path, headers={"Authorization": header})
-            answer = asked.getresponse()
-            return answer.status == 200 and len(json.loads(answer.read())) >= self.jobs
+            asked.request("GET", "/readyz")
+            return asked.getresponse().status == 200
         except OSError:
             return False
 
-    def lay_out(self, jobs):
-        """Remembers how many there are: ready means that all are listed."""
-        self.jobs = len(jobs)
-        super().lay_out(jobs)
+    def wait_until_ready(self, timeout=120):
+        """Lets the clients log in as well."""
+        super().wait_until_ready(timeout)
+        with open(f"{self.root}/data/webjobd/credentials", "rb") as file:
+            secret = base64.b64encode(file.read().strip()).decode()
+        self.environment["HTTP_HEADERS"] = f"Authorization: Basic {secret}\r\n"
 
     def log_files(self, job):
         """The log and its rolled parts."""

@@ -129,7 +129,6 @@ class History(Row):
         subprocess.run(words, check=True)
 
     def start(self, host):
-        host.jobs = JOBS
         host.environment |= {"WEBJOBS_HISTORY_SIZE": "100000000", "WEBJOBD_INSTANCE": "bench"}
         host.start()
         host.wait_until_ready()

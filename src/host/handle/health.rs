@@ -1,11 +1,10 @@
 //! How the host itself is: for probes, for whoever started it, and its numbers.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{error::Error, time::Duration};
 
 use super::{Command, CommandError, HostHandle};
 use crate::{
     host::{metrics::JobUsage, view::JobView},
-    model::id::JobId,
     os::{
         file::{self, Access, Durability, FileError},
         process,
@@ -52,7 +51,6 @@ impl HostHandle {
 
     fn metrics_now(&self) -> String {
         let jobs = self.view().jobs();
-        let usage = |id: &JobId| jobs.iter().find(|job| job.found.id == *id).and_then(usage);
         self.view().metrics().text(&jobs, usage)
     }
 }
@@ -61,7 +59,7 @@ fn cause(error: &FileError) -> String {
     error.source().map(ToString::to_string).unwrap_or_default()
 }
 
-fn usage(job: &Arc<JobView>) -> Option<JobUsage> {
+fn usage(job: &JobView) -> Option<JobUsage> {
     let pids = job.active.iter().filter_map(|run| run.pid);
     pids.filter_map(process::usage)
         .map(|used| JobUsage { memory: used.memory, cpu: used.cpu })

@@ -94,7 +94,7 @@ fn what_happened_is_counted_under_the_names_that_are_promised() {
     metrics.note(&News::Occurred { job: report.clone(), occurrence: missed });
     metrics.log_bytes(&report).inc_by(120);
     metrics.run_swept(&report, 2, Duration::from_millis(1_500));
-    let usage = |_: &JobId| Some(JobUsage { memory: 4_096, cpu: Duration::from_secs(1) });
+    let usage = |_: &JobView| Some(JobUsage { memory: 4_096, cpu: Duration::from_secs(1) });
     let text = metrics.text(&[view(&report, StateWord::Idle)], usage);
     let of_report = r#"{job="report",kind="triggered""#;
     for line in [
@@ -160,7 +160,7 @@ fn a_job_that_goes_takes_its_numbers_with_it() {
         metrics.note(&News::Occurred { job: id.clone(), occurrence });
         metrics.log_bytes(id).inc_by(1);
     }
-    let usage = |_: &JobId| Some(JobUsage { memory: 1, cpu: Duration::from_secs(1) });
+    let usage = |_: &JobView| Some(JobUsage { memory: 1, cpu: Duration::from_secs(1) });
     assert!(metrics.text(&[view(&gone, StateWord::Idle), view(&stays, StateWord::Idle)], usage).contains("\"gone\""));
     metrics.note(&News::Removed { job: gone });
     let text = metrics.text(&[view(&stays, StateWord::Idle)], usage);
