@@ -56,6 +56,7 @@ const LAYERS: &[Layer] = &[
                 "duct",
                 "fs2",
                 "getrandom",
+                "libc",
                 "memchr",
                 "notify",
                 "rustix",

@@ -1,6 +1,6 @@
 //! Waiting for a file descriptor to become readable, without a thread.
 //!
-//! The one place where the crate needs `unsafe`: the runtime cannot see by itself that a descriptor stays open while it
+//! It needs `unsafe`, as [`super::process`] does once: the runtime cannot see by itself that a descriptor stays open while it
 //! is registered. An [`OwnedFd`] that is given away does.
 
 use std::os::fd::OwnedFd;

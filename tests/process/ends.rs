@@ -4,7 +4,7 @@ use std::{fs, io::Read};
 
 use webjobd::{
     model::exit::{Exit, StopSignal},
-    os::process::Ended,
+    os::process::{Ended, Outputs},
 };
 
 use crate::world::{FILE_LIMIT, World, eventually, is_alive, soon};
@@ -75,10 +75,8 @@ async fn a_grandchild_that_holds_the_pipes_ends_with_its_run() {
     let world = World::new().await;
     let (mut reader, writer) = std::io::pipe().expect("a pipe");
     let program = world.program("run.sh", "#!/bin/bash\nsleep 1000 &\necho $! > grandchild\necho out\n");
-    let mut request = world.request(&program);
-    request.stdout = writer.try_clone().expect("a copy").into();
-    request.stderr = writer.into();
-    let child = world.spawner.spawn(request).await.expect("it starts");
+    let outputs = Outputs { stdout: writer.try_clone().expect("a copy").into(), stderr: writer.into() };
+    let child = world.spawner.spawn(world.request(&program), outputs).await.expect("it starts");
     assert_eq!(soon("the exit", child.exited()).await.expect("an exit"), Exit::Code(0));
 
     let grandchild = world.pid_in("grandchild").await;
@@ -161,7 +159,7 @@ async fn a_thousand_children_need_no_thousand_threads() {
     for _ in 0..CHILDREN {
         let mut request = world.request("sleep".as_ref());
         request.args.push("1000".into());
-        children.push(world.spawner.spawn(request).await.expect("it starts"));
+        children.push(world.spawn(request).await.expect("it starts"));
     }
     assert!(count("/proc/self/task") < threads + 50, "{} threads", count("/proc/self/task"));
     assert!(count("/proc/self/fd") < CHILDREN + 200, "{} descriptors", count("/proc/self/fd"));

@@ -1,6 +1,10 @@
 //! How a process is started, and what a user is told when it is not.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
 
 use webjobd::{model::exit::Exit, os::process::SpawnRequest};
 
@@ -54,7 +58,7 @@ async fn a_program_that_is_being_written_is_tried_again() {
     let writer = fs::File::options().append(true).open(&program).expect("the copy");
     check(&world, &program, "still being written to").await;
 
-    let (child, ()) = tokio::join!(world.spawner.spawn(world.request(&program)), async { drop(writer) });
+    let (child, ()) = tokio::join!(world.spawn(world.request(&program)), async { drop(writer) });
     let child = child.expect("it starts");
     assert_eq!(soon("the exit", child.exited()).await.expect("an exit"), Exit::Code(0));
     child.finish().await;
@@ -84,7 +88,7 @@ async fn a_command_is_looked_for_in_its_own_path() {
     world.program("tool", "#!/bin/sh\nexit 7\n");
     let mut request = world.request("tool".as_ref());
     request.env.push(("PATH".into(), world.folder.path().into()));
-    let child = world.spawner.spawn(request).await.expect("it starts");
+    let child = world.spawn(request).await.expect("it starts");
     assert_eq!(soon("the exit", child.exited()).await.expect("an exit"), Exit::Code(7));
     child.finish().await;
 }
@@ -94,7 +98,7 @@ async fn a_command_is_found_beside_the_job_or_in_the_path() {
     let world = World::new().await;
     world.program("tool", "#!/bin/sh\nexit 7\n");
     for (program, code) in [("./tool", 7), ("false", 1)] {
-        let child = world.spawner.spawn(world.request(program.as_ref())).await.expect("it starts");
+        let child = world.spawn(world.request(program.as_ref())).await.expect("it starts");
         assert_eq!(soon("the exit", child.exited()).await.expect("an exit"), Exit::Code(code), "{program}");
         child.finish().await;
     }
@@ -105,7 +109,7 @@ async fn a_child_whose_caller_has_given_up_does_not_stay() {
     let world = World::new().await;
     let program = world.program("run.sh", "#!/bin/bash\nsleep 1000\n");
     for _ in 0..20 {
-        let spawn = world.spawner.spawn(world.request(&program));
+        let spawn = world.spawn(world.request(&program));
         tokio::select! {
             biased;
             child = spawn => drop(child),
@@ -113,8 +117,28 @@ async fn a_child_whose_caller_has_given_up_does_not_stay() {
         }
     }
     // One that is answered comes after all that were given up.
-    let last = world.spawner.spawn(world.request("true".as_ref())).await.expect("it starts");
+    let last = world.spawn(world.request("true".as_ref())).await.expect("it starts");
     soon("the exit", last.exited()).await.expect("an exit");
     last.finish().await;
     crate::world::eventually("all to be gone", || world.living().is_empty().then_some(())).await;
+}
+
+#[tokio::test]
+async fn those_who_start_have_none_of_the_files_that_the_host_has_open() {
+    let world = World::new().await;
+    let path = world.program("run.sh", "#!/bin/sh\n");
+    let open: Vec<_> = (0..100).map(|_| fs::File::open(&path).expect("a file")).collect();
+    let child = world.spawn(world.request(&path)).await.expect("it starts");
+    assert_eq!(soon("the exit", child.exited()).await.expect("an exit"), Exit::Code(0));
+    child.finish().await;
+    let threads = fs::read_dir("/proc/self/task").expect("our threads").flatten().map(|thread| thread.path());
+    let starts =
+        |thread: &PathBuf| fs::read_to_string(thread.join("comm")).is_ok_and(|name| name.starts_with("spawn-"));
+    let mut n_starters = 0;
+    for thread in threads.filter(starts) {
+        // One that ends meanwhile has no files at all; one that begins, as many as we.
+        let n_open = fs::read_dir(thread.join("fd")).map_or(0, Iterator::count);
+        n_starters += usize::from(n_open < open.len());
+    }
+    assert!(n_starters > 0, "at least those of this world stand apart");
 }

@@ -18,7 +18,7 @@ use webjobd::{
     model::id::{Instance, RunId},
     os::{
         clock::Clock,
-        process::{self, Cgroups, Child, Containment, RunMark, SpawnError, SpawnRequest, Spawner},
+        process::{self, Cgroups, Child, Containment, Outputs, RunMark, SpawnError, SpawnRequest, Spawner},
     },
 };
 
@@ -93,7 +93,6 @@ impl World {
     }
 
     pub fn request(&self, program: &Path) -> SpawnRequest {
-        let output = File::options().create(true).append(true).open(self.path("output")).expect("a file");
         let variable = |name: &str, value: &str| (name.into(), value.into());
         SpawnRequest {
             program: program.into(),
@@ -104,8 +103,6 @@ impl World {
             ]),
             env: vec![variable("WEBJOBS_TYPE", "triggered"), variable("WEBJOBS_NAME", "a job")],
             cwd: self.folder.path().to_owned(),
-            stdout: output.try_clone().expect("a copy").into(),
-            stderr: output.into(),
             mark: RunMark {
                 instance: self.instance.clone(),
                 run: RunId::parse(&RUNS.fetch_add(1, Ordering::Relaxed).to_string()).expect("an id"),
@@ -115,15 +112,22 @@ impl World {
         }
     }
 
+    /// Spawns what prints into the file `output`.
+    pub async fn spawn(&self, request: SpawnRequest) -> Result<Child, SpawnError> {
+        let output = File::options().create(true).append(true).open(self.path("output")).expect("a file");
+        let outputs = Outputs { stdout: output.try_clone().expect("a copy").into(), stderr: output.into() };
+        self.spawner.spawn(request, outputs).await
+    }
+
     /// Starts a shell script.
     pub async fn start(&self, script: &str) -> Child {
         let program = self.program("run.sh", &format!("#!/bin/bash\n{script}\n"));
-        self.spawner.spawn(self.request(&program)).await.expect("it starts")
+        self.spawn(self.request(&program)).await.expect("it starts")
     }
 
     /// Tries to start something and returns what the user is told.
     pub async fn refusal(&self, request: SpawnRequest) -> SpawnError {
-        let spawned = self.spawner.spawn(request).await;
+        let spawned = self.spawn(request).await;
         spawned.map(|child| child.pid()).expect_err("it must not start")
     }
 

@@ -31,7 +31,7 @@ use crate::{
     os::{
         file,
         output::{self, Activity, Pipes, Pump},
-        process::{Child, Containment, RunMark, SpawnRequest, Starting},
+        process::{Child, Containment, Outputs, RunMark, SpawnRequest, Starting},
         workcopy::{CopyError, WorkCopy},
     },
     store::log::LogWriter,
@@ -175,12 +175,13 @@ impl Task {
             common_env: self.machine.common_environment(),
             env,
             cwd,
-            stdout: stdout.into(),
-            stderr: stderr.into(),
             mark: RunMark { instance: self.machine.layout.instance().clone(), run: self.run, data_path },
             containment: containment(job.id.kind),
         };
-        Ok((self.machine.spawner.begin(request), Pipes { stdout: out, stderr: err }))
+        Ok((
+            self.machine.spawner.begin(request, Outputs { stdout: stdout.into(), stderr: stderr.into() }),
+            Pipes { stdout: out, stderr: err },
+        ))
     }
 
     async fn attend(&self, started: Started, orders: Orders) {

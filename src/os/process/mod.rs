@@ -15,6 +15,7 @@
 //! * No thread per child, no timer, no polling. Elsewhere than on Linux a child costs a small thread, and escapees that
 //!   left the group are not found.
 
+mod apart;
 mod cgroup;
 mod child;
 mod error;
@@ -38,6 +39,6 @@ pub use lost::{LostProcess, count_lost, end_lost, lost_processes};
 pub use marks::{INSTANCE_VARIABLE, RunMark};
 pub use orphans::{OrphanReaper, become_subreaper, end_all_children};
 pub use procfs::ProcessId;
-pub use spawn::{Containment, OutputEnd, SpawnRequest, Spawner, Starting};
+pub use spawn::{Containment, OutputEnd, Outputs, SpawnRequest, Spawner, Starting};
 pub use tree::Ended;
 pub use usage::{Usage, usage};

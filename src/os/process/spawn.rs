@@ -1,5 +1,9 @@
 //! Starting: a queue, and a few threads that take from it.
 //!
+//! ```text
+//!  begin ── Order ──> a loader, apart from the host's files ── Loaded ──> the finisher ── Child ──> started
+//! ```
+//!
 //! A start blocks its thread until the program is loaded, so it never happens on the runtime's threads. As many threads
 //! as processors start as much as the machine can; more only wait for each other. The child is made without copying the
 //! host's memory, which a hook between `fork` and `exec` would force: what must be set for a child is set through its
@@ -18,16 +22,20 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use crate::os::{
-    clock::Clock,
-    process::{
-        cgroup::Cgroups,
-        child::{self, Child},
-        error::{SpawnError, diagnose},
-        limits,
-        marks::RunMark,
-        orphans,
-        tree::Tree,
+use crate::{
+    model::time::Now,
+    os::{
+        clock::Clock,
+        process::{
+            apart,
+            cgroup::Cgroups,
+            child::{self, Child},
+            error::{SpawnError, diagnose},
+            limits,
+            marks::RunMark,
+            orphans,
+            tree::Tree,
+        },
     },
 };
 
@@ -70,14 +78,19 @@ pub struct SpawnRequest {
     pub env: Vec<(OsString, OsString)>,
     /// Its working folder.
     pub cwd: PathBuf,
-    /// Where its standard output goes. Closed here once it is started.
-    pub stdout: OutputEnd,
-    /// Where its standard error goes. Closed here once it is started.
-    pub stderr: OutputEnd,
     /// Which run it is.
     pub mark: RunMark,
     /// How far it is fenced in.
     pub containment: Containment,
+}
+
+/// Where what a process prints goes: pipes, or files that are appended to. Closed here once it is started.
+#[derive(Debug)]
+pub struct Outputs {
+    /// Its standard output.
+    pub stdout: OutputEnd,
+    /// Its standard error.
+    pub stderr: OutputEnd,
 }
 
 /// Starts processes, each as the leader of its own group, with empty standard input. Clones share the queue, which has no
@@ -94,17 +107,36 @@ pub struct Starting {
     answer: oneshot::Receiver<Result<Child, SpawnError>>,
 }
 
+type Answer = oneshot::Sender<Result<Child, SpawnError>>;
+
 #[derive(Debug)]
 struct Order {
     request: SpawnRequest,
-    reply: oneshot::Sender<Result<Child, SpawnError>>,
+    outputs: Outputs,
+    answer: Answer,
 }
 
-/// What every thread needs.
+/// What came of an order.
+struct Loaded {
+    /// Nothing when nobody wanted it any more.
+    process: Option<Result<Process, SpawnError>>,
+    outputs: Outputs,
+    answer: Answer,
+}
+
+/// A process that was started and is not watched yet.
+struct Process {
+    program: PathBuf,
+    handle: duct::Handle,
+    tree: Tree,
+    started: Now,
+}
+
+/// What every thread that starts needs. It owns no file, see [`apart`].
 #[derive(Clone)]
-struct Worker {
+struct Loader {
     queue: crossbeam_channel::Receiver<Order>,
-    runtime: tokio::runtime::Handle,
+    loaded: crossbeam_channel::Sender<Loaded>,
     clock: Clock,
     cgroups: Option<Cgroups>,
 }
@@ -117,11 +149,14 @@ impl Spawner {
     /// When the system gives no thread.
     pub fn start(clock: Clock, cgroups: Option<Cgroups>) -> io::Result<Self> {
         let (sender, queue) = crossbeam_channel::unbounded();
-        let worker = Worker { queue, runtime: tokio::runtime::Handle::current(), clock, cgroups };
+        let (loaded, finished) = crossbeam_channel::unbounded();
+        let loader = Loader { queue, loaded, clock, cgroups };
         for number in 0..thread::available_parallelism().map_or(1, NonZero::get) {
-            let worker = worker.clone();
-            thread::Builder::new().name(format!("spawn-{number}")).spawn(move || worker.run())?;
+            let loader = loader.clone();
+            thread::Builder::new().name(format!("spawn-{number}")).spawn(move || loader.run())?;
         }
+        let runtime = tokio::runtime::Handle::current();
+        thread::Builder::new().name("spawned".to_owned()).spawn(move || finish(&runtime, &finished))?;
         Ok(Self { queue: sender })
     }
 
@@ -129,18 +164,18 @@ impl Spawner {
     ///
     /// # Errors
     /// When the program does not start, with what to do about it.
-    pub async fn spawn(&self, request: SpawnRequest) -> Result<Child, SpawnError> {
-        self.begin(request).started().await
+    pub async fn spawn(&self, request: SpawnRequest, outputs: Outputs) -> Result<Child, SpawnError> {
+        self.begin(request, outputs).started().await
     }
 
     /// Begins to start a process: a thread takes it up at once when one is free. When what is returned is dropped, a
     /// process that was started all the same is killed.
-    pub fn begin(&self, request: SpawnRequest) -> Starting {
+    pub fn begin(&self, request: SpawnRequest, outputs: Outputs) -> Starting {
         let program = PathBuf::from(&request.program);
-        let (reply, answer) = oneshot::channel();
+        let (answer, awaited) = oneshot::channel();
         // Without threads the order is dropped, and so is its end of the answer.
-        let _ = self.queue.send(Order { request, reply });
-        Starting { program, answer }
+        let _ = self.queue.send(Order { request, outputs, answer });
+        Starting { program, answer: awaited }
     }
 }
 
@@ -155,22 +190,42 @@ impl Starting {
     }
 }
 
-impl Worker {
+/// Takes charge of what was started, on a thread that has the host's files: processes are registered with the runtime, what
+/// they write to is closed, and who asked for them is told.
+fn finish(runtime: &tokio::runtime::Handle, finished: &crossbeam_channel::Receiver<Loaded>) {
+    let _guard = runtime.enter();
+    while let Ok(Loaded { process, outputs, answer }) = finished.recv() {
+        drop(outputs);
+        if let Some(process) = process {
+            // An answer that nobody takes drops the child, which kills its group.
+            let _ = answer.send(process.and_then(Process::watch));
+        }
+    }
+}
+
+impl Process {
+    fn watch(self) -> Result<Child, SpawnError> {
+        let Self { program, handle, tree, started } = self;
+        Child::new(handle, tree, started).map_err(|source| SpawnError::Other { program, source })
+    }
+}
+
+impl Loader {
     fn run(self) {
-        // The descriptor of a child is registered with the runtime from here.
-        let _guard = self.runtime.enter();
-        while let Ok(Order { request, reply }) = self.queue.recv() {
-            if !reply.is_closed() {
-                // An answer that nobody takes drops the child, which kills its group.
-                let _ = reply.send(self.spawn(request));
-            }
+        let is_apart = apart::leave();
+        while let Ok(Order { request, outputs, answer }) = self.queue.recv() {
+            let process = (!answer.is_closed()).then(|| self.load(request, &outputs, is_apart));
+            // The finisher lives as long as one of us, and drops what must not be dropped here.
+            let _ = self.loaded.send(Loaded { process, outputs, answer });
         }
     }
 
-    fn spawn(&self, request: SpawnRequest) -> Result<Child, SpawnError> {
-        let SpawnRequest { program, args, common_env, mut env, cwd, stdout, stderr, mark, containment } = request;
+    fn load(&self, request: SpawnRequest, outputs: &Outputs, is_apart: bool) -> Result<Process, SpawnError> {
+        let SpawnRequest { program, args, common_env, mut env, cwd, mark, containment } = request;
         env.extend(mark.variables());
         let path = locate(&program, common_env.iter().chain(&env).rev(), &cwd);
+        let adopt = |end| apart::adopt(end, is_apart).map_err(|source| no_output(&path, source));
+        let (stdout, stderr) = (adopt(&outputs.stdout)?, adopt(&outputs.stderr)?);
         let before = self.clock.now().mono;
         // Held until the process is registered. The expression holds the output's ends: dropped with this block.
         let (handle, pid, started) = {
@@ -217,8 +272,12 @@ impl Worker {
             }
             (Containment::Cgroup, None) | (Containment::Group, _) => {}
         }
-        Child::new(handle, tree, started).map_err(|source| SpawnError::Other { program: path, source })
+        Ok(Process { program: path, handle, tree, started })
     }
+}
+
+fn no_output(program: &Path, source: io::Error) -> SpawnError {
+    SpawnError::Other { program: program.to_owned(), source }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that makes commands")]
