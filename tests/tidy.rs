@@ -52,7 +52,6 @@ const LAYERS: &[Layer] = &[
             ASYNC,
             &[
                 "blake3",
-                "crossbeam_channel",
                 "duct",
                 "fs2",
                 "getrandom",
@@ -61,6 +60,7 @@ const LAYERS: &[Layer] = &[
                 "notify",
                 "rustix",
                 "sd_notify",
+                "signal_hook",
                 "tokio_rustls",
             ],
         ],

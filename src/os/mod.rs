@@ -18,5 +18,6 @@ pub mod tls;
 pub mod watch;
 pub mod workcopy;
 
+mod queue;
 #[cfg(unix)]
 mod readiness;

@@ -2,7 +2,16 @@
 //!
 //! Signals become values of a stream; what they mean (a graceful stop, a second one that hurries) is not decided here.
 
+#[cfg(unix)]
+pub(super) mod wire;
+
 use std::io;
+
+#[cfg(unix)]
+use {
+    tokio::sync::watch,
+    wire::{Signal, hear},
+};
 
 /// A request from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,11 +26,11 @@ pub enum HostSignal {
 #[derive(Debug)]
 pub struct HostSignals {
     #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
+    terminate: watch::Receiver<()>,
     #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
+    interrupt: watch::Receiver<()>,
     #[cfg(unix)]
-    hang_up: tokio::signal::unix::Signal,
+    hang_up: watch::Receiver<()>,
     #[cfg(windows)]
     control_c: tokio::signal::windows::CtrlC,
     #[cfg(windows)]
@@ -35,22 +44,21 @@ impl HostSignals {
     /// # Errors
     /// When the system refuses a handler.
     pub fn listen() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
+            terminate: hear(Signal::Terminate)?,
+            interrupt: hear(Signal::Interrupt)?,
+            hang_up: hear(Signal::HangUp)?,
         })
     }
 
     /// Waits for the next request. Cancel-safe: a signal that arrives meanwhile is kept.
     pub async fn next(&mut self) -> HostSignal {
         tokio::select! {
-            // All arms are cancel-safe: `recv` keeps what it has not returned. A stop goes before a reload.
+            // All arms are cancel-safe: `changed` keeps what it has not returned. A stop goes before a reload.
             biased;
-            _ = self.terminate.recv() => HostSignal::Stop,
-            _ = self.interrupt.recv() => HostSignal::Stop,
-            _ = self.hang_up.recv() => HostSignal::Reload,
+            _ = self.terminate.changed() => HostSignal::Stop,
+            _ = self.interrupt.changed() => HostSignal::Stop,
+            _ = self.hang_up.changed() => HostSignal::Reload,
         }
     }
 }

@@ -141,4 +141,10 @@ async fn those_who_start_have_none_of_the_files_that_the_host_has_open() {
         n_starters += usize::from(n_open < open.len());
     }
     assert!(n_starters > 0, "at least those of this world stand apart");
+
+    let child = world.start("grep SigBlk /proc/self/status").await;
+    child.exited().await.expect("an exit");
+    let printed = fs::read_to_string(world.path("output")).expect("what it printed");
+    assert_eq!(printed, "SigBlk:\t0000000000000000\n", "its program is as any other");
+    child.finish().await;
 }

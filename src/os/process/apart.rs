@@ -4,9 +4,18 @@
 //! running jobs that is five thousand files, some 1.7 ms a start. A thread that stands apart has the three standard ones
 //! and what it opens itself. It must own no other: the number of a file of the host's means nothing to it, or another one.
 //! So nothing that was opened elsewhere may be used or dropped there, and no task may be woken from there, for the
-//! runtime is woken through a file. What a child is to write to is taken over by [`adopt`].
+//! runtime is woken through a file. What handlers of signals write to is kept: they run on any thread, and a child that
+//! is to have no signal blocked is started by a thread that blocks none. What a child is to write to is taken over by
+//! [`adopt`].
 
 use std::io;
+
+#[cfg(target_os = "linux")]
+use {
+    crate::os::signals::wire,
+    libc::{c_uint, c_ulong},
+    std::os::fd::RawFd,
+};
 
 use crate::os::process::spawn::OutputEnd;
 
@@ -16,7 +25,7 @@ use crate::os::process::spawn::OutputEnd;
 pub(super) fn leave() -> bool {
     // Where `/proc` is missing or hidden, nothing could be adopted afterwards.
     let can_adopt = io::pipe().is_ok_and(|(_end, written)| adopt(&written.into(), true).is_ok());
-    can_adopt && unshare()
+    can_adopt && wire::handler_files().is_ok_and(|kept| unshare(&kept))
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -26,14 +35,25 @@ pub(super) fn leave() -> bool {
 
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "what the compiler cannot check is said below")]
-fn unshare() -> bool {
-    const FIRST: libc::c_ulong = 3;
-    const LAST: libc::c_ulong = libc::c_uint::MAX as libc::c_ulong;
-    const FLAGS: libc::c_ulong = libc::CLOSE_RANGE_UNSHARE as libc::c_ulong;
-    // SAFETY: the call reads no memory of ours. It closes files in the table of this thread alone, and the thread owns
-    // none: all that it uses from here on it opens itself or adopts.
-    let answer = unsafe { libc::syscall(libc::SYS_close_range, FIRST, LAST, FLAGS) };
-    answer == 0
+fn unshare(kept: &[RawFd]) -> bool {
+    gaps(kept).into_iter().all(|(first, last)| {
+        // The last gap comes first: it takes a copy of the table that ends there.
+        let flags = if last == c_uint::MAX { libc::CLOSE_RANGE_UNSHARE } else { 0 };
+        let words = [first, last, flags].map(c_ulong::from);
+        // SAFETY: the call reads no memory of ours. It closes files in the table of this thread alone, and the thread owns
+        // none: all that it uses from here on it opens itself or adopts.
+        unsafe { libc::syscall(libc::SYS_close_range, words[0], words[1], words[2]) == 0 }
+    })
+}
+
+/// Returns the ranges of numbers, first and last, that hold neither a standard file nor one that is kept; the highest first.
+#[cfg(target_os = "linux")]
+fn gaps(kept: &[RawFd]) -> Vec<(c_uint, c_uint)> {
+    let mut bounds: Vec<_> = kept.iter().filter_map(|file| c_uint::try_from(*file).ok()).collect();
+    bounds.push(2);
+    bounds.sort_unstable_by(|a, b| b.cmp(a));
+    let lasts = std::iter::once(c_uint::MAX).chain(bounds.iter().map(|file| file.saturating_sub(1)));
+    bounds.iter().map(|file| file + 1).zip(lasts).filter(|(first, last)| *first > 2 && first <= last).collect()
 }
 
 /// Takes over an end of the host's: a pipe, or a file that is appended to. A thread that is not apart gets a copy.
@@ -86,7 +106,11 @@ mod tests {
             // Linux 5.9 and a `/proc` that shows our own files.
             assert!(leave(), "the system has tables for threads");
             // The list is open while it is read.
-            assert!(count("/proc/thread-self/fd") <= 4, "nothing but standard files");
+            assert!(count("/proc/thread-self/fd") <= 8, "nothing but standard files and those of handlers");
+            for kept in wire::handler_files().expect("their numbers") {
+                let meant = |table: &str| fs::read_link(format!("/proc/{table}/fd/{kept}")).expect("an open file");
+                assert_eq!(meant("thread-self"), meant("self"));
+            }
             io::PipeWriter::from(adopt(&written, true).expect("the pipe")).write_all(b"from there").expect("taken");
         };
         thread::scope(|scope| scope.spawn(apart).join()).expect("it went well");
@@ -94,6 +118,24 @@ mod tests {
         let mut text = String::new();
         end.read_to_string(&mut text).expect("the pipe ends when both ends are closed");
         assert_eq!(text, "from there");
+    }
+
+    #[tokio::test]
+    async fn a_signal_that_is_handled_apart_is_heard() {
+        let mut came = wire::hear(wire::Signal::Interrupt).expect("a handler");
+        let raise = || {
+            assert!(leave(), "the system has tables for threads");
+            signal_hook::low_level::raise(signal_hook::consts::SIGINT).expect("a signal to this thread");
+        };
+        thread::scope(|scope| scope.spawn(raise).join()).expect("it went well");
+        came.changed().await.expect("it has come");
+    }
+
+    #[test]
+    fn ranges_leave_out_what_is_kept() {
+        assert_eq!(gaps(&[]), [(3, c_uint::MAX)]);
+        assert_eq!(gaps(&[9, 4, 3, 8]), [(10, c_uint::MAX), (5, 7)]);
+        assert_eq!(gaps(&[1, 5]), [(6, c_uint::MAX), (3, 4)]);
     }
 
     #[test]

@@ -12,12 +12,18 @@ use std::{
     collections::BTreeSet,
     io,
     sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
+    time::Duration,
 };
 
 use crate::os::process::{
     procfs,
     tree::{self, Ended},
 };
+#[cfg(unix)]
+use crate::os::signals::wire;
+
+/// From one look at orphans to the next: nobody waits for what is left of them, and most children that end are none.
+const REST: Duration = Duration::from_millis(50);
 
 /// Held for reading while a child is started and registered, where orphans cannot be told by their thread.
 static STARTING: RwLock<()> = RwLock::new(());
@@ -48,7 +54,7 @@ pub fn become_subreaper() -> io::Result<()> {
 #[derive(Debug)]
 pub struct OrphanReaper {
     #[cfg(unix)]
-    child_ended: tokio::signal::unix::Signal,
+    child_ended: tokio::sync::watch::Receiver<()>,
 }
 
 impl OrphanReaper {
@@ -60,18 +66,18 @@ impl OrphanReaper {
     pub fn listen() -> io::Result<Self> {
         Ok(Self {
             #[cfg(unix)]
-            child_ended: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::child())?,
+            child_ended: wire::hear(wire::Signal::ChildEnded)?,
         })
     }
 
-    /// Reaps, for ever: one look a burst of ended children, some 5 µs when there are no orphans.
+    /// Reaps, for ever: one look at the first child that ends, then at most one in [`REST`] while others do.
     #[cfg(unix)]
     pub async fn run(mut self) {
         loop {
             reap_orphans();
-            if self.child_ended.recv().await.is_none() {
-                return;
-            }
+            tokio::time::sleep(REST).await;
+            // Whoever tells of signals lives as long as the process.
+            let _ = self.child_ended.changed().await;
         }
     }
 

@@ -36,6 +36,7 @@ use crate::{
             orphans,
             tree::Tree,
         },
+        queue::{self, Queue, Work},
     },
 };
 
@@ -97,7 +98,7 @@ pub struct Outputs {
 /// bound: what waits in it would otherwise wait before it and need as much.
 #[derive(Clone, Debug)]
 pub struct Spawner {
-    queue: crossbeam_channel::Sender<Order>,
+    queue: Queue<Order>,
 }
 
 /// A process that is being started.
@@ -135,8 +136,8 @@ struct Process {
 /// What every thread that starts needs. It owns no file, see [`apart`].
 #[derive(Clone)]
 struct Loader {
-    queue: crossbeam_channel::Receiver<Order>,
-    loaded: crossbeam_channel::Sender<Loaded>,
+    orders: Work<Order>,
+    loaded: Queue<Loaded>,
     clock: Clock,
     cgroups: Option<Cgroups>,
 }
@@ -148,16 +149,16 @@ impl Spawner {
     /// # Errors
     /// When the system gives no thread.
     pub fn start(clock: Clock, cgroups: Option<Cgroups>) -> io::Result<Self> {
-        let (sender, queue) = crossbeam_channel::unbounded();
-        let (loaded, finished) = crossbeam_channel::unbounded();
-        let loader = Loader { queue, loaded, clock, cgroups };
+        let (queue, orders) = queue::queue();
+        let (loaded, finished) = queue::queue();
+        let loader = Loader { orders, loaded, clock, cgroups };
         for number in 0..thread::available_parallelism().map_or(1, NonZero::get) {
             let loader = loader.clone();
             thread::Builder::new().name(format!("spawn-{number}")).spawn(move || loader.run())?;
         }
         let runtime = tokio::runtime::Handle::current();
         thread::Builder::new().name("spawned".to_owned()).spawn(move || finish(&runtime, &finished))?;
-        Ok(Self { queue: sender })
+        Ok(Self { queue })
     }
 
     /// Starts a process. When the caller gives up waiting, a process that was started all the same is killed.
@@ -174,7 +175,10 @@ impl Spawner {
         let program = PathBuf::from(&request.program);
         let (answer, awaited) = oneshot::channel();
         // Without threads the order is dropped, and so is its end of the answer.
-        let _ = self.queue.send(Order { request, outputs, answer });
+        if self.queue.push(Order { request, outputs, answer }) {
+            // The thread that takes it up is mostly woken on this processor. Where it is on another one, this costs nothing.
+            thread::yield_now();
+        }
         Starting { program, answer: awaited }
     }
 }
@@ -192,9 +196,9 @@ impl Starting {
 
 /// Takes charge of what was started, on a thread that has the host's files: processes are registered with the runtime, what
 /// they write to is closed, and who asked for them is told.
-fn finish(runtime: &tokio::runtime::Handle, finished: &crossbeam_channel::Receiver<Loaded>) {
+fn finish(runtime: &tokio::runtime::Handle, finished: &Work<Loaded>) {
     let _guard = runtime.enter();
-    while let Ok(Loaded { process, outputs, answer }) = finished.recv() {
+    while let Some(Loaded { process, outputs, answer }) = finished.next() {
         drop(outputs);
         if let Some(process) = process {
             // An answer that nobody takes drops the child, which kills its group.
@@ -213,10 +217,10 @@ impl Process {
 impl Loader {
     fn run(self) {
         let is_apart = apart::leave();
-        while let Ok(Order { request, outputs, answer }) = self.queue.recv() {
+        while let Some(Order { request, outputs, answer }) = self.orders.next() {
             let process = (!answer.is_closed()).then(|| self.load(request, &outputs, is_apart));
             // The finisher lives as long as one of us, and drops what must not be dropped here.
-            let _ = self.loaded.send(Loaded { process, outputs, answer });
+            self.loaded.push(Loaded { process, outputs, answer });
         }
     }
 
@@ -262,7 +266,7 @@ impl Loader {
         if runs {
             limits::restore(pid);
         }
-        if runs && self.queue.is_empty() {
+        if runs && self.orders.is_empty() {
             // The program is mostly loaded on this processor, and what is left to do here can wait until it has begun.
             thread::yield_now();
         }
