@@ -18,7 +18,6 @@ mod show;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use tokio::sync::mpsc;
 use tracing::info;
 
 use self::agenda::Agenda;
@@ -37,7 +36,7 @@ use crate::{
         machine::Machine,
         message::{Ask, Ending, JobMessage, Messages, Update},
         publish,
-        run::{Body, Fact, Facts},
+        run::{Body, Fact, Facts, FactsOfRuns},
         supervisor::until,
     },
     model::{
@@ -80,7 +79,7 @@ pub struct Dispatcher {
 /// What the loop waits for.
 enum Heard {
     Message(Option<Box<JobMessage>>),
-    Fact(Fact),
+    Fact(Box<Fact>),
     Tick,
     Occurrence,
 }
@@ -126,7 +125,7 @@ impl Dispatcher {
         }
     }
 
-    async fn live(mut self, mut inbox: Messages, mut facts: mpsc::Receiver<Fact>, born: Option<Trigger>) {
+    async fn live(mut self, mut inbox: Messages, mut facts: FactsOfRuns, born: Option<Trigger>) {
         if let Some(trigger) = born {
             self.begin_life(&trigger);
         }
@@ -157,7 +156,7 @@ impl Dispatcher {
                         self.end(Ending::HostKilled);
                     }
                 }
-                Heard::Fact(fact) => self.fact(fact),
+                Heard::Fact(fact) => self.fact(*fact),
                 Heard::Tick => drop(self.step(Event::Tick)),
                 Heard::Occurrence => self.occur(),
             }

@@ -66,8 +66,10 @@ pub enum News {
     Reread,
 }
 
-/// Where a run's facts go.
-pub type Facts = mpsc::Sender<Fact>;
+/// Where a run's facts go. Boxed, for a channel keeps room for many from the first on.
+pub type Facts = mpsc::Sender<Box<Fact>>;
+/// Where they come from.
+pub type FactsOfRuns = mpsc::Receiver<Box<Fact>>;
 
 /// One run on its way, as its job's actor holds it.
 #[derive(Debug)]
@@ -180,7 +182,7 @@ impl Body {
             if scan.send(ScanRequest { job: Some(job), reply: Some(reply) }).await.is_ok() {
                 let _ = done.await;
             }
-            let _ = facts.send(Fact { run, news: News::Reread }).await;
+            let _ = facts.send(Box::new(Fact { run, news: News::Reread })).await;
         });
     }
 
@@ -363,7 +365,7 @@ impl Body {
         tokio::spawn(async move {
             group.emptied().await;
             // An actor that is gone has nothing to do with it any more.
-            let _ = facts.send(Fact { run, news: News::Event(LifeEvent::GroupGone) }).await;
+            let _ = facts.send(Box::new(Fact { run, news: News::Event(LifeEvent::GroupGone) })).await;
         });
     }
 }

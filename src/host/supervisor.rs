@@ -33,7 +33,7 @@ use crate::{
         machine::{KEEP_ALL, Machine, log_policy},
         message::{Ending, Inbox, JobMessage, Living, Messages, Update},
         publish,
-        run::{FACTS_MAX, Fact, Facts},
+        run::{FACTS_MAX, Fact, Facts, FactsOfRuns},
         view::JobView,
     },
     model::{
@@ -79,7 +79,7 @@ pub struct Supervisor {
 /// What the loop waits for.
 enum Heard {
     Message(Option<Box<JobMessage>>),
-    Fact(Fact),
+    Fact(Box<Fact>),
     Tick,
 }
 
@@ -124,7 +124,7 @@ impl Supervisor {
         })
     }
 
-    async fn live(mut self: Box<Self>, mut inbox: Messages, mut facts: mpsc::Receiver<Fact>, trigger: Trigger) {
+    async fn live(mut self: Box<Self>, mut inbox: Messages, mut facts: FactsOfRuns, trigger: Trigger) {
         if let Some(job) = &self.job {
             self.keeper.prune(job);
             if let Err(error) = self.log.prune(self.machine.now()) {
@@ -158,7 +158,7 @@ impl Supervisor {
                         self.end(Ending::HostKilled);
                     }
                 }
-                Heard::Fact(fact) => self.fact(fact),
+                Heard::Fact(fact) => self.fact(*fact),
                 Heard::Tick => self.tick(),
             }
             if self.ending.is_some() && self.copies.iter().all(Copy::is_idle) {

@@ -15,7 +15,7 @@ use crate::{
         keeper::Past,
         machine::Machine,
         message::{Inbox, Living, Update},
-        run::{FACTS_MAX, Fact},
+        run::{FACTS_MAX, FactsOfRuns},
         view::JobView,
     },
     model::{job::Job, run::Trigger, wish::Wishes},
@@ -50,7 +50,7 @@ impl Dispatcher {
         actor.settle_down(heard)
     }
 
-    fn rested(machine: &Arc<Machine>, view: &JobView, wishes: Wishes) -> (Self, mpsc::Receiver<Fact>) {
+    fn rested(machine: &Arc<Machine>, view: &JobView, wishes: Wishes) -> (Self, FactsOfRuns) {
         let (facts, heard) = mpsc::channel(FACTS_MAX);
         let (found, job, since) = (Arc::clone(&view.found), view.job.clone(), view.status.since);
         let mut actor = Self::new(machine, Told { found, job, wishes, past: Past::OnDisk, since }, facts);
@@ -61,7 +61,7 @@ impl Dispatcher {
     }
 
     /// Starts the actor, unless its job rests.
-    fn settle_down(mut self, heard: mpsc::Receiver<Fact>) -> Option<Living> {
+    fn settle_down(mut self, heard: FactsOfRuns) -> Option<Living> {
         self.settle();
         self.publish();
         (!self.rests()).then(|| self.spawn(heard, None))
@@ -72,7 +72,7 @@ impl Dispatcher {
         !waits && self.dispatch == Dispatch::default() && !self.agenda.has_schedules()
     }
 
-    fn spawn(self, heard: mpsc::Receiver<Fact>, born: Option<Trigger>) -> Living {
+    fn spawn(self, heard: FactsOfRuns, born: Option<Trigger>) -> Living {
         let (inbox, messages) = Inbox::open();
         Living { inbox, life: tokio::spawn(self.live(messages, heard, born)) }
     }

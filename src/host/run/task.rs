@@ -259,7 +259,7 @@ impl Task {
 
     async fn tell(&self, news: News) {
         // An actor that is gone has nothing to do with it any more.
-        let _ = self.facts.send(Fact { run: self.run, news }).await;
+        let _ = self.facts.send(Box::new(Fact { run: self.run, news })).await;
     }
 
     /// Makes the working copy, unless one is ready. An error tells whether the folder should be read again.

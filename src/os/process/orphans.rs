@@ -70,7 +70,7 @@ impl OrphanReaper {
         })
     }
 
-    /// Reaps, for ever: one look at the first child that ends, then at most one in [`REST`] while others do.
+    /// Reaps, for ever: one look at the first child that ends, then at most one in 50 ms while others do.
     #[cfg(unix)]
     pub async fn run(mut self) {
         loop {
