@@ -12,7 +12,6 @@ use std::{
     collections::BTreeSet,
     io,
     sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
-    time::Duration,
 };
 
 use crate::os::process::{
@@ -23,7 +22,8 @@ use crate::os::process::{
 use crate::os::signals::wire;
 
 /// From one look at orphans to the next: nobody waits for what is left of them, and most children that end are none.
-const REST: Duration = Duration::from_millis(50);
+#[cfg(unix)]
+const REST: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// Held for reading while a child is started and registered, where orphans cannot be told by their thread.
 static STARTING: RwLock<()> = RwLock::new(());

@@ -8,12 +8,11 @@
 //! same socket, so such a thread keeps [`handler_files`]. All pairs are made at once, each handler when it is first wanted:
 //! until then a signal does what the system does with it.
 
+#[cfg(target_os = "linux")]
+use std::os::fd::{AsRawFd, RawFd};
 use std::{
     io::{self, Read},
-    os::{
-        fd::{AsRawFd, RawFd},
-        unix::net::UnixStream,
-    },
+    os::unix::net::UnixStream,
     sync::{Mutex, OnceLock, PoisonError},
     thread,
 };
@@ -41,6 +40,7 @@ struct Line {
     came: watch::Sender<()>,
     /// The handler's end, until the handler has it.
     handler: Mutex<Option<UnixStream>>,
+    #[cfg(target_os = "linux")]
     file: RawFd,
 }
 
@@ -95,6 +95,7 @@ fn wire() -> io::Result<&'static Wire> {
     let (ends, handlers): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
     let mut handlers = handlers.into_iter().map(|handler| Line {
         came: watch::Sender::new(()),
+        #[cfg(target_os = "linux")]
         file: handler.as_raw_fd(),
         handler: Mutex::new(Some(handler)),
     });
