@@ -1,6 +1,7 @@
 """Processes as /proc shows them: who descends from whom, what they cost, and how to end them without asking others."""
 import ctypes
 import os
+import resource
 import select
 import signal
 import time
@@ -38,6 +39,8 @@ class Ends:
     """The ends of processes, told by the kernel: whoever looks for them again and again takes a processor from who is measured."""
 
     def __init__(self, pids):
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         self.files = [file for pid in pids if (file := self._open(pid)) is not None]
 
     @staticmethod
@@ -57,10 +60,12 @@ class Ends:
         """Waits until all have ended; returns how many have not."""
         end = time.monotonic() + timeout
         # One after the other: those that ended meanwhile cost nothing, and who lives longest is waited for once.
-        left = [file for file in self.files if not self._ended(file, end - time.monotonic())]
+        return sum(not self._ended(file, end - time.monotonic()) for file in self.files)
+
+    def close(self):
+        """Lets go of them."""
         for file in self.files:
             os.close(file)
-        return len(left)
 
 
 def descendants(*roots):

@@ -111,6 +111,7 @@ class Host:
         if left:
             raise TimeoutError(f"{self.name}: {left} processes left after {timeout} s")
         taken = time.monotonic() - begun
+        ends.close()
         self.process.poll()
         processes.reap()
         return taken

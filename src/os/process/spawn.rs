@@ -13,6 +13,7 @@ use std::{
     ffi::{OsStr, OsString},
     io, iter,
     num::NonZero,
+    panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
@@ -218,10 +219,18 @@ impl Loader {
     fn run(self) {
         let is_apart = apart::leave();
         while let Some(Order { request, outputs, answer }) = self.orders.next() {
-            let process = (!answer.is_closed()).then(|| self.load(request, &outputs, is_apart));
+            let process = (!answer.is_closed()).then(|| self.load_or_fail(request, &outputs, is_apart));
             // The finisher lives as long as one of us, and drops what must not be dropped here.
             self.loaded.push(Loaded { process, outputs, answer });
         }
+    }
+
+    /// A panic must not drop here what the host has opened.
+    fn load_or_fail(&self, request: SpawnRequest, outputs: &Outputs, is_apart: bool) -> Result<Process, SpawnError> {
+        let program = PathBuf::from(&request.program);
+        let load = AssertUnwindSafe(|| self.load(request, outputs, is_apart));
+        let panicked = |_| Err(SpawnError::Other { program, source: io::Error::other("the start panicked") });
+        panic::catch_unwind(load).unwrap_or_else(panicked)
     }
 
     fn load(&self, request: SpawnRequest, outputs: &Outputs, is_apart: bool) -> Result<Process, SpawnError> {

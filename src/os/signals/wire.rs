@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A handler may run on a thread that has a table of files of its own. There the number that it writes to must mean the
-//! same socket, so such a thread keeps [`handler_files`]. All pairs are made at once, each handler when it is first wanted:
+//! same socket, so such a thread keeps `handler_files`. All pairs are made at once, each handler when it is first wanted:
 //! until then a signal does what the system does with it.
 
 #[cfg(target_os = "linux")]
