@@ -148,3 +148,13 @@ async fn those_who_start_have_none_of_the_files_that_the_host_has_open() {
     assert_eq!(printed, "SigBlk:\t0000000000000000\n", "its program is as any other");
     child.finish().await;
 }
+
+#[tokio::test]
+async fn a_program_has_no_files_but_its_own_three() {
+    let world = World::new().await;
+    // The fourth is the list itself.
+    let child = world.start("exec ls /proc/self/fd").await;
+    assert_eq!(soon("the exit", child.exited()).await.expect("an exit"), Exit::Code(0));
+    assert_eq!(fs::read_to_string(world.path("output")).expect("what it printed"), "0\n1\n2\n3\n");
+    child.finish().await;
+}
