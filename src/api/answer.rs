@@ -88,17 +88,20 @@ pub fn locate(response: &mut Response, link: &str) {
 /// The id that the request brings, or a new one.
 fn request_id(headers: &HeaderMap) -> HeaderValue {
     let brought = headers.get(ARR_LOG_ID).or_else(|| headers.get(REQUEST_ID));
-    brought.cloned().unwrap_or_else(|| HeaderValue::from_str(&new_id()).expect("hexadecimal digits and dashes"))
+    brought.cloned().unwrap_or_else(|| HeaderValue::from_bytes(&new_id()).expect("hexadecimal digits and dashes"))
 }
 
 /// Makes a random id in the form of a version 4 UUID. Without random numbers it is all zeroes: it only names a request.
-fn new_id() -> String {
+fn new_id() -> [u8; 36] {
     let mut bytes = [0; 16];
     let _ = getrandom::fill(&mut bytes);
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    let mut id = *b"00000000-0000-0000-0000-000000000000";
+    let places = id.iter_mut().filter(|place| **place == b'0');
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0x0f]);
+    places.zip(digits).for_each(|(place, digit)| *place = b"0123456789abcdef"[usize::from(digit)]);
+    id
 }
 
 #[cfg(test)]

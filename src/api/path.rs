@@ -6,6 +6,8 @@
 
 pub mod management;
 
+use std::borrow::Cow;
+
 use axum::{extract::Request, http::Uri};
 use percent_encoding::percent_decode_str;
 
@@ -19,8 +21,11 @@ pub struct Sent(pub String);
 pub fn respell(mut request: Request) -> Request {
     let sent = request.uri().path().to_owned();
     let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+    let path = canonical(&sent);
     // A path made of the segments of a valid one is valid.
-    if let Ok(uri) = format!("{}{query}", canonical(&sent)).parse::<Uri>() {
+    if (path != sent || request.uri().authority().is_some())
+        && let Ok(uri) = (path + &query).parse::<Uri>()
+    {
         if let Some(authority) = request.uri().authority().cloned() {
             request.extensions_mut().insert(authority);
         }
@@ -33,8 +38,8 @@ pub fn respell(mut request: Request) -> Request {
 /// Returns the one spelling of a path, and the path itself when it belongs to no route.
 pub fn canonical(path: &str) -> String {
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
-    let words: Vec<String> = segments.iter().map(|segment| word(segment)).collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let words: Vec<Cow<str>> = segments.iter().map(|segment| word(segment)).collect();
+    let words: Vec<&str> = words.iter().map(|word| &**word).collect();
     if let Some(n_scope) = management::scope(&words) {
         return managed(path, n_scope, &segments, &words);
     }
@@ -126,10 +131,13 @@ fn of_list(word: &str) -> Option<JobKind> {
 }
 
 /// A segment as a word of a route: decoded, in lower case. One that decodes to a slash or to no text is no word.
-fn word(segment: &str) -> String {
+fn word(segment: &str) -> Cow<'_, str> {
+    if !segment.bytes().any(|byte| byte == b'%' || byte.is_ascii_uppercase()) {
+        return Cow::Borrowed(segment);
+    }
     match percent_decode_str(segment).decode_utf8() {
-        Ok(text) if !text.contains('/') => text.to_ascii_lowercase(),
-        Ok(_) | Err(_) => segment.to_owned(),
+        Ok(text) if !text.contains('/') => Cow::Owned(text.to_ascii_lowercase()),
+        Ok(_) | Err(_) => Cow::Borrowed(segment),
     }
 }
 

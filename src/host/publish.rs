@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde::Serialize;
+
 use crate::{
     decide::life::Life,
     host::{handle::Reply, machine::Machine, view::CopyView},
@@ -82,15 +84,25 @@ pub fn worst(found: &Found) -> String {
     fatal.map_or_else(|| "it was not read yet".to_owned(), ToString::to_string)
 }
 
-/// Returns what a lock says of its holder, with Kudu's members (spec/kudu-webjobs 3.6).
+/// What a lock says of its holder, with Kudu's members (spec/kudu-webjobs 3.6).
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct LockText<'a> {
+    operation_name: String,
+    acquired_date_time: Wall,
+    stack_trace: &'static str,
+    instance_id: &'a str,
+}
+
+/// Returns what a lock says of its holder.
 pub fn lock_text(machine: &Machine, job: &JobId) -> String {
-    let text = serde_json::json!({
-        "OperationName": format!("Starting {} {} WebJob", job.name, job.kind),
-        "AcquiredDateTime": machine.now().wall.to_string(),
-        "StackTrace": "",
-        "InstanceId": machine.layout.instance().as_str(),
-    });
-    text.to_string()
+    let text = LockText {
+        operation_name: format!("Starting {} {} WebJob", job.name, job.kind),
+        acquired_date_time: machine.now().wall,
+        stack_trace: "",
+        instance_id: machine.layout.instance().as_str(),
+    };
+    serde_json::to_string(&text).unwrap_or_default()
 }
 
 /// Writes the word by which other hosts know what the job does here (spec/kudu-webjobs 3.2).

@@ -3,7 +3,7 @@
 //! A line of a log is `[time > instance: LEVEL] text`, and `SYS LEVEL` when webjobd itself speaks (spec/kudu-webjobs 5.1).
 //! This file writes that beginning and reads it back, so that the two never drift apart. It never touches a file.
 
-use std::{fmt, io::Write, str, time::Duration};
+use std::{fmt, ops::Range, str, time::Duration};
 
 use jiff::{civil, tz};
 use serde::{Deserialize, Serialize};
@@ -115,16 +115,31 @@ impl TimestampFormat {
 
     fn write(self, out: &mut Vec<u8>, now: Wall) {
         let utc = tz::Offset::UTC.to_datetime(now);
-        let (year, month, day) = (utc.year(), utc.month(), utc.day());
-        let (hour, minute, second) = (utc.hour(), utc.minute(), utc.second());
+        let date = [utc.year().into(), utc.month().into(), utc.day().into()];
+        let time = [utc.hour(), utc.minute(), utc.second()].map(i32::from);
+        let ms = utc.subsec_nanosecond() / 1_000_000;
+        // Each number with its place: this is written before lines of every run.
         match self {
-            Self::Kudu => write!(out, "{month:02}/{day:02}/{year:04} {hour:02}:{minute:02}:{second:02}"),
+            Self::Kudu => {
+                let ([year, month, day], [hour, minute, second]) = (date, time);
+                let numbers =
+                    [(0..2, month), (3..5, day), (6..10, year), (11..13, hour), (14..16, minute), (17..19, second)];
+                out.extend_from_slice(&filled(*b"00/00/0000 00:00:00", numbers));
+            }
             Self::Rfc3339 => {
-                let ms = utc.subsec_nanosecond() / 1_000_000;
-                write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
+                let ([year, month, day], [hour, minute, second]) = (date, time);
+                let numbers = [
+                    (0..4, year),
+                    (5..7, month),
+                    (8..10, day),
+                    (11..13, hour),
+                    (14..16, minute),
+                    (17..19, second),
+                    (20..23, ms),
+                ];
+                out.extend_from_slice(&filled(*b"0000-00-00T00:00:00.000Z", numbers));
             }
         }
-        .expect("memory takes every write");
     }
 
     /// Reads a time that either format wrote.
@@ -135,6 +150,21 @@ impl TimestampFormat {
         }
         text.parse().ok()
     }
+}
+
+/// Writes numbers into their places of a text, each in as many digits as its place is long.
+fn filled<const LEN: usize, const COUNT: usize>(
+    mut text: [u8; LEN],
+    numbers: [(Range<usize>, i32); COUNT],
+) -> [u8; LEN] {
+    for (place, number) in numbers {
+        let mut rest = number.unsigned_abs();
+        for digit in text[place].iter_mut().rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+    }
+    text
 }
 
 /// What the lines of one host have in common.

@@ -105,8 +105,8 @@ impl Clock {
 
 /// Cuts a time to 100 ns, the finest that Kudu's records and answers tell.
 fn to_ticks(wall: Wall) -> Wall {
-    let rest = jiff::SignedDuration::from_nanos(i64::from(wall.subsec_nanosecond() % 100));
-    wall.checked_sub(rest).unwrap_or(wall)
+    let nanos = wall.subsec_nanosecond();
+    Wall::new(wall.as_second(), nanos - nanos % 100).unwrap_or(wall)
 }
 
 /// Waits for the next step; for ever without a listener.

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod file;
 pub mod lock;
 pub mod machine;
+pub mod memory;
 pub mod output;
 pub mod process;
 pub mod scan;

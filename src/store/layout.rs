@@ -55,30 +55,40 @@ impl Layout {
 
     /// Returns the folder of all jobs of a kind.
     pub fn kind(&self, kind: JobKind) -> PathBuf {
-        self.data.join("jobs").join(kind.as_str())
+        self.below(&["jobs", kind.as_str()])
     }
 
     /// Returns a job's data folder: its own place for checkpoints, and where its log lies.
     pub fn job(&self, job: &JobId) -> PathBuf {
-        self.kind(job.kind).join(job.name.as_str())
+        self.below(&["jobs", job.kind.as_str(), job.name.as_str()])
     }
 
     /// Returns the folder that holds a job's run folders.
     pub fn runs(&self, job: &JobId) -> PathBuf {
-        match job.kind {
-            JobKind::Continuous => self.job(job).join("runs"),
-            JobKind::Triggered => self.job(job),
-        }
+        self.below(&["jobs", job.kind.as_str(), job.name.as_str(), runs_in(job.kind)])
     }
 
     /// Returns a run's folder.
     pub fn run(&self, job: &JobId, run: RunId) -> PathBuf {
-        self.runs(job).join(run.to_string())
+        self.in_run(job, run, "")
     }
 
     /// Returns a run's record.
     pub fn status(&self, job: &JobId, run: RunId) -> PathBuf {
-        self.run(job, run).join(STATUS)
+        self.in_run(job, run, STATUS)
+    }
+
+    fn in_run(&self, job: &JobId, run: RunId, name: &str) -> PathBuf {
+        self.below(&["jobs", job.kind.as_str(), job.name.as_str(), runs_in(job.kind), &run.to_string(), name])
+    }
+
+    /// Makes a path in one piece: some are made for each run. A name that is empty is passed over.
+    fn below(&self, names: &[&str]) -> PathBuf {
+        let len = names.iter().map(|name| 1 + name.len()).sum::<usize>();
+        let mut path = PathBuf::with_capacity(self.data.as_os_str().len() + len);
+        path.push(&self.data);
+        names.iter().filter(|name| !name.is_empty()).for_each(|name| path.push(name));
+        path
     }
 
     /// Returns the folder and name of the log that a run writes to.
@@ -91,10 +101,11 @@ impl Layout {
 
     /// Returns the lock that the host which runs a job holds, under Kudu's name.
     pub fn run_lock(&self, job: &JobId) -> PathBuf {
-        self.job(job).join(match job.kind {
+        let name = match job.kind {
             JobKind::Continuous => "singleton.job.lock",
             JobKind::Triggered => "triggeredJob.lock",
-        })
+        };
+        self.below(&["jobs", job.kind.as_str(), job.name.as_str(), name])
     }
 
     /// Returns where the status word of a continuous job on an instance lies, under Kudu's name.
@@ -225,5 +236,13 @@ impl Layout {
     /// Returns the folder in which an instance tells what became of runs.
     pub fn feed_of(&self, instance: &Instance) -> PathBuf {
         self.hosts().join(instance.as_str())
+    }
+}
+
+/// Where the runs of a job lie in its folder.
+fn runs_in(kind: JobKind) -> &'static str {
+    match kind {
+        JobKind::Continuous => "runs",
+        JobKind::Triggered => "",
     }
 }

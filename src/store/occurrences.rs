@@ -130,8 +130,11 @@ fn tail_text(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     };
     let bytes = journal.metadata()?.len();
     let from = bytes.saturating_sub(bytes_max);
-    journal.seek(SeekFrom::Start(from))?;
-    let mut text = Vec::new();
+    if from > 0 {
+        journal.seek(SeekFrom::Start(from))?;
+    }
+    // One byte more: the read that finds the end needs room.
+    let mut text = Vec::with_capacity(usize::try_from(bytes - from).unwrap_or_default() + 1);
     journal.take(bytes_max).read_to_end(&mut text)?;
     Ok(text)
 }

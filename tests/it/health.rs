@@ -16,6 +16,40 @@ fn probes_need_no_login_and_nothing_else_is_served_without_one() {
 }
 
 #[test]
+fn a_host_with_nothing_to_do_gives_back_the_pages_of_its_program() {
+    let root = Root::new();
+    root.job("continuous/worker", &[("run.sh", "#!/bin/bash\nexec sleep 1000\n")]);
+    let host = root.host();
+    host.until_state("continuous/worker", "running");
+    let mappings = format!("/proc/{}/smaps", host.pid());
+    eventually("most of the code is unmapped", || {
+        let text = fs::read_to_string(&mappings).expect("it lives");
+        let (size, resident) = code_kib(&text);
+        (resident * 2 < size).then_some(())
+    });
+    // It is all there when it is needed.
+    assert_eq!(host.get("/api/webjobs").status, 200);
+    assert_eq!(host.stop().code(), Some(0));
+}
+
+/// Adds up how large the code of the program is, and how much of it is in memory, in KiB.
+fn code_kib(mappings: &str) -> (u64, u64) {
+    let mut is_code = false;
+    let mut sums = (0, 0);
+    for line in mappings.lines() {
+        let words: Vec<_> = line.split_ascii_whitespace().collect();
+        match words[..] {
+            [_, rights, _, _, _, path] => is_code = rights == "r-xp" && path.ends_with("/webjobd"),
+            ["Size:", size, "kB"] if is_code => sums.0 += size.parse::<u64>().expect("a number"),
+            ["Rss:", size, "kB"] if is_code => sums.1 += size.parse::<u64>().expect("a number"),
+            _ => {}
+        }
+    }
+    assert!(sums.0 > 0, "no code in\n{mappings}");
+    sums
+}
+
+#[test]
 fn numbers_are_open_to_this_machine_where_the_settings_say_so() {
     let root = Root::new();
     let host = root.host_with(&[], &[("WEBJOBD_OPEN_METRICS", "1")]);

@@ -91,8 +91,9 @@ fn a_folder_that_is_copied_file_by_file_does_not_begin_without_its_settings() {
     let said = "#!/bin/bash\necho \"has ${OWN:-nothing}\"\nexec sleep 1000\n";
     // However slow the machine is, some copy is as quick as a person.
     for name in ["a", "b", "c", "d", "e"] {
-        root.write(&format!("jobs/continuous/{name}/run.sh"), said);
+        // Before the first write: the host cannot have noticed anything sooner.
         let begin = Instant::now();
+        root.write(&format!("jobs/continuous/{name}/run.sh"), said);
         eventually("half a second", || (begin.elapsed().as_millis() >= 450).then_some(()));
         root.write(&format!("jobs/continuous/{name}/settings.job"), r#"{"env": {"OWN": "everything"}}"#);
         let was_quick = begin.elapsed().as_millis() < 550;

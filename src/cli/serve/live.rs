@@ -31,6 +31,7 @@ use crate::{
     },
     model::config::Config,
     os::{
+        memory,
         service::{self, Stage},
         signals::{HostSignal, HostSignals},
     },
@@ -38,6 +39,9 @@ use crate::{
 
 /// Threads of the runtime. Starting programs has threads of its own, and nothing else blocks.
 const THREADS: usize = 2;
+
+/// From ready to the moment at which the start's memory is given back: jobs that are kept running have been started by then.
+const REST: Duration = Duration::from_secs(1);
 
 /// Sends what webjobd says of itself to standard error; `RUST_LOG` chooses how much.
 pub fn trace() {
@@ -77,6 +81,7 @@ async fn live(config: Config, zone: Zone, ring: KeyRing) -> Outcome {
             api.entry.announce(&host, &api.url);
             greet(&census, &api.url, &host.handle().layout().credentials().display().to_string());
             service::tell(&Stage::Ready(census));
+            tokio::spawn(give_back());
             attend(&mut signals, &host, &api).await;
         }
         // Cancel-safe: a signal that is not taken stays.
@@ -189,6 +194,13 @@ async fn reload(host: &Host, api: &ServedApi) {
         warn!(error = %cause, "could not read the job folders again");
     }
     service::tell(&Stage::Ready("all was read again".to_owned()));
+}
+
+/// Gives back what the start needed, when it is over for good.
+async fn give_back() {
+    pause(Some(REST)).await;
+    // One that does not come to it costs nothing but memory.
+    let _ = task::spawn_blocking(memory::give_back).await;
 }
 
 /// Waits for so long; for ever without a time.

@@ -8,6 +8,8 @@
 //! serve both systems. No other kind is passed over for a missing interpreter: what runs must not depend on what happens
 //! to be installed.
 
+use std::collections::BTreeSet;
+
 use super::{Surroundings, command, problem};
 use crate::model::{
     job::{Problem, Script},
@@ -70,7 +72,7 @@ struct Folder<'a> {
     dir: &'a str,
     around: &'a Surroundings<'a>,
     files: Vec<(&'a str, &'a Entry)>,
-    /// Extensions with the name of what runs them, in the order in which they are tried.
+    /// Extensions that the folder has, with the name of what runs them, in the order in which they are tried.
     kinds: Vec<(&'a str, &'static str)>,
 }
 
@@ -81,12 +83,7 @@ impl<'a> Folder<'a> {
             listing.children(dir).filter(|(name, entry)| entry.is_file() && runnable(name)).collect();
         // NTFS, which Kudu lists, orders names without regard to case.
         files.sort_by_cached_key(|(name, _)| (name.to_lowercase(), *name));
-        let mut kinds: Vec<_> =
-            HOSTS.iter().flat_map(|(host, extensions)| extensions.iter().map(|ext| (*ext, *host))).collect();
-        let known = |ext: &str| HOSTS.iter().any(|(_, extensions)| extensions.contains(&ext));
-        let others = around.interpreters.by_extension.keys().map(String::as_str).filter(|ext| !known(ext));
-        kinds.extend(others.map(|ext| (ext, "OtherScriptHost")));
-        Self { listing, dir, around, files, kinds }
+        Self { listing, dir, around, files, kinds: kinds(listing, dir, around) }
     }
 
     fn choose(&self) -> Option<Chosen<'a>> {
@@ -232,6 +229,19 @@ impl<'a> Folder<'a> {
 /// Returns what stands before the last dot.
 fn stem(name: &str) -> &str {
     name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+}
+
+/// Returns the extensions of names in a folder that something runs, with the name of what does, in the order in which they
+/// are tried.
+fn kinds<'a>(listing: &'a FolderListing, dir: &str, around: &'a Surroundings<'_>) -> Vec<(&'a str, &'static str)> {
+    // Few: most of what has an interpreter is not there.
+    let there: BTreeSet<&str> = listing.children(dir).map(|(name, _)| extension(name)).collect();
+    let is_there = |ext: &str| there.iter().any(|one| one.eq_ignore_ascii_case(ext));
+    let known = |ext: &str| HOSTS.iter().any(|(_, extensions)| extensions.contains(&ext));
+    let hosts = HOSTS.iter().flat_map(|(host, extensions)| extensions.iter().map(|ext| (*ext, *host)));
+    let others = around.interpreters.by_extension.keys().map(|ext| (ext.as_str(), "OtherScriptHost"));
+    let others = others.filter(|(ext, _)| is_there(ext) && !known(ext));
+    hosts.filter(|(ext, _)| is_there(ext)).chain(others).collect()
 }
 
 /// Returns what stands after the last dot; empty without one.

@@ -9,7 +9,7 @@
 //! may be looked at by a viewer and used by an operator. Whoever decides what runs, by putting programs, settings or
 //! hooks in place, can do all that the host's user can: that takes an admin.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use crate::model::{
     access::{JobScope, Rights, Role, Scope, Verb},
@@ -83,9 +83,13 @@ impl Need {
 }
 
 /// Returns what a request takes. `segments` is its path, `job` the job that its query names as `kind/name`.
-pub fn need(method: &str, segments: &[&str], job: Option<&str>) -> Need {
-    let words: Vec<String> = segments.iter().map(|segment| segment.to_ascii_lowercase()).collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+pub fn need<'a>(method: &str, segments: &[&'a str], job: Option<&str>) -> Need {
+    let lower = |segment: &&'a str| match segment.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(segment.to_ascii_lowercase()),
+        false => Cow::Borrowed(*segment),
+    };
+    let words: Vec<Cow<str>> = segments.iter().map(lower).collect();
+    let words: Vec<&str> = words.iter().map(|word| &**word).collect();
     let look = Look { looks: looks(method) };
     // No route answers to it but what a job's own program makes of it.
     if method == "OPTIONS" && !words.contains(&"passthrough") {

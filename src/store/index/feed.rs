@@ -31,6 +31,8 @@ pub const FILES_MAX: usize = 3;
 
 /// Most bytes that are read at once.
 const CHUNK_BYTES_MAX: u64 = 256 * 1024;
+/// Room for what is read, to begin with: mostly a few lines were told since.
+const READ_BYTES: usize = 4096;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,7 +190,7 @@ pub fn read(folder: &Path, mark: Option<Mark>) -> io::Result<Option<Chunk>> {
 fn lines(path: &Path, offset: u64) -> io::Result<(Vec<Line>, u64)> {
     let mut file = File::open(path)?;
     file.seek(SeekFrom::Start(offset))?;
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(READ_BYTES);
     file.take(CHUNK_BYTES_MAX).read_to_end(&mut bytes)?;
     let whole = match bytes.iter().rposition(|byte| *byte == b'\n') {
         Some(last) => last + 1,
