@@ -1,10 +1,11 @@
 //! Gives memory back that the start of a host needed and that nothing needs now.
 //!
 //! A start runs through most of the program once: texts are read, tables are built, keys are made. What it ran through
-//! stays mapped, some ten megabytes. The system has the program's file in its cache, and maps what is needed again,
+//! stays mapped, some ten megabytes. The system mostly has the program's file in its cache, and maps what is needed again,
 //! 64 KiB at a time; a host with nothing to do needs next to nothing.
 
-/// Gives the program's own pages back. Takes a millisecond or so. Where it cannot be done, nothing happens.
+/// Gives the pages of the program's code and constants back. Takes a millisecond or so. Where it cannot be done, nothing
+/// happens.
 pub fn give_back() {
     #[cfg(target_os = "linux")]
     linux::give_back();
@@ -16,37 +17,52 @@ mod linux {
 
     use rustix::mm::{Advice, madvise};
 
+    /// Lies among the constants, which are mapped apart from the code.
+    static CONSTANT: [u8; 8] = *b"constant";
+
     pub fn give_back() {
         // Who cannot tell what is mapped gives nothing back.
-        let (Ok(program), Ok(mappings)) = (fs::read_link("/proc/self/exe"), fs::read_to_string("/proc/self/smaps"))
-        else {
-            return;
-        };
-        clean(&mappings, &program.to_string_lossy()).into_iter().for_each(unmap);
+        if let Ok(mappings) = fs::read_to_string("/proc/self/smaps") {
+            clean(&mappings, places()).into_iter().for_each(unmap);
+        }
+    }
+
+    /// An address of our code, and one of our constants.
+    pub(super) fn places() -> [usize; 2] {
+        [give_back as *const () as usize, ptr::from_ref(&CONSTANT) as usize]
     }
 
     #[expect(unsafe_code, reason = "what the compiler cannot check is said below")]
     fn unmap(mapping: Range<usize>) {
-        // SAFETY: the pages are those of the program's file, to the byte, and nobody may write to them: `clean` chooses no
-        // other. Whoever reads or runs one next has it from the file again.
+        // SAFETY: the pages are those of a file, to the byte, and nobody may write to them: `clean` chooses no other.
+        // Whoever reads or runs one next has it from the file again. What lies there is our code or our constants, which
+        // nobody unmaps while we run, so nothing else can have come to the place.
         let _ =
             unsafe { madvise(ptr::with_exposed_provenance_mut(mapping.start), mapping.len(), Advice::LinuxDontNeed) };
     }
 
-    /// Returns where the program's code and constants are mapped: what cannot be written to and never was. `mappings` is
-    /// the text of `/proc/self/smaps`, `program` what the program's file is called there.
-    pub(super) fn clean(mappings: &str, program: &str) -> Vec<Range<usize>> {
+    /// Returns the mappings that hold one of `places`, are of a file, cannot be written to and never were. `mappings` is the
+    /// text of `/proc/self/smaps`.
+    pub(super) fn clean(mappings: &str, places: [usize; 2]) -> Vec<Range<usize>> {
         let mut found = Vec::new();
         let mut candidate = None;
+        // What differs from the file, such as tables that the loader has filled in, counts as anonymous or is swapped out.
+        let mut is_as_in_file = false;
         for line in mappings.lines() {
             if let Some(mapping) = Mapping::read(line) {
-                candidate = mapping.is_constant_of(program).then_some(mapping.addresses);
-            } else if line.strip_prefix("Anonymous:").is_some_and(|size| size.trim() == "0 kB") {
-                // What differs from the file, such as tables that the loader has filled in, counts as anonymous.
-                found.extend(candidate.take());
+                is_as_in_file = false;
+                candidate = mapping.is_constant(places).then_some(mapping.addresses);
+            } else if let Some(size) = line.strip_prefix("Anonymous:") {
+                is_as_in_file = is_nothing(size);
+            } else if let Some(size) = line.strip_prefix("Swap:") {
+                found.extend(candidate.take().filter(|_| is_as_in_file && is_nothing(size)));
             }
         }
         found
+    }
+
+    fn is_nothing(size: &str) -> bool {
+        size.trim() == "0 kB"
     }
 
     /// The first line about a mapping: `start-end rights offset device inode path`.
@@ -63,54 +79,64 @@ mod linux {
             let address = |text| usize::from_str_radix(text, 16).ok();
             let addresses = address(start)?..address(end)?;
             let rights = words.next()?;
-            Some(Self { addresses, rights, path: words.nth(3)?.trim_start() })
+            Some(Self { addresses, rights, path: words.nth(3).unwrap_or_default().trim_start() })
         }
 
-        fn is_constant_of(&self, program: &str) -> bool {
-            self.path == program && matches!(self.rights, "r--p" | "r-xp")
+        fn is_constant(&self, places: [usize; 2]) -> bool {
+            matches!(self.rights, "r--p" | "r-xp")
+                && self.path.starts_with('/')
+                && places.iter().any(|place| self.addresses.contains(place))
         }
     }
-}
 
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use super::*;
+    #[cfg(test)]
+    mod tests {
+        use super::*;
 
-    const MAPPINGS: &str = "\
+        const MAPPINGS: &str = "\
 1000-3000 r--p 00000000 fe:00 77                         /opt/a b/webjobd
 Rss:                   8 kB
 Private_Dirty:         0 kB
 Anonymous:             0 kB
+Swap:                  0 kB
 3000-9000 r-xp 00002000 fe:00 77                         /opt/a b/webjobd
 Anonymous:             0 kB
+Swap:                  0 kB
 9000-a000 r--p 00008000 fe:00 77                         /opt/a b/webjobd
 Anonymous:             4 kB
-a000-b000 rw-p 00009000 fe:00 77                         /opt/a b/webjobd
+Swap:                  0 kB
+a000-b000 r--p 00009000 fe:00 77                         /opt/a b/webjobd
 Anonymous:             0 kB
-b000-c000 r-xp 00000000 fe:00 78                         /usr/lib/libc.so.6
+Swap:                  4 kB
+b000-c000 rw-p 0000a000 fe:00 77                         /opt/a b/webjobd
 Anonymous:             0 kB
-c000-d000 rw-p 00000000 00:00 0 
+Swap:                  0 kB
+c000-d000 r-xp 00000000 00:00 0 
 Anonymous:             0 kB
-d000-e000 r--s 00000000 fe:00 77                         /opt/a b/webjobd
+Swap:                  0 kB
+d000-e000 r--p 00000000 fe:00 77                         /opt/a b/webjobd
 Anonymous:             0 kB
 ";
 
-    #[test]
-    fn only_what_equals_the_programs_file_goes() {
-        let found = linux::clean(MAPPINGS, "/opt/a b/webjobd");
-        assert_eq!(found, vec![0x1000_usize..0x3000, 0x3000..0x9000]);
-        assert!(linux::clean(MAPPINGS, "/opt/a").is_empty());
-        assert!(linux::clean("", "/opt/a b/webjobd").is_empty());
-    }
+        #[test]
+        fn only_what_equals_its_file_goes() {
+            assert_eq!(clean(MAPPINGS, [0x3010, 0x1000]), vec![0x1000_usize..0x3000, 0x3000..0x9000]);
+            assert_eq!(clean(MAPPINGS, [0x8fff, 0x9000]), vec![0x3000_usize..0x9000]);
+            // Filled in, swapped out, writable, of no file, or cut off: any of them may differ from the file.
+            for place in [0x9000, 0xa000, 0xb000, 0xc000, 0xd000, 0xf000] {
+                assert!(clean(MAPPINGS, [place, place]).is_empty(), "{place:x}");
+            }
+        }
 
-    #[test]
-    fn this_program_has_pages_to_give_back_and_goes_on_without_them() {
-        let mappings = std::fs::read_to_string("/proc/self/smaps").expect("the mappings");
-        let program = std::fs::read_link("/proc/self/exe").expect("a path");
-        let here = this_program_has_pages_to_give_back_and_goes_on_without_them as *const () as usize;
-        let clean = linux::clean(&mappings, &program.to_string_lossy());
-        assert!(clean.iter().any(|mapping| mapping.contains(&here)), "{clean:x?}");
-        give_back();
-        assert_eq!(linux::clean(MAPPINGS, "/opt/a b/webjobd").len(), 2);
+        #[test]
+        fn this_program_has_code_and_constants_to_give_back() {
+            let mappings = fs::read_to_string("/proc/self/smaps").expect("the mappings");
+            let found = clean(&mappings, places());
+            for place in places() {
+                assert!(found.iter().any(|mapping| mapping.contains(&place)), "{place:x} is in none of {found:x?}");
+            }
+            give_back();
+            assert_eq!(&CONSTANT, b"constant");
+        }
     }
 }

@@ -39,9 +39,10 @@ fn code_kib(mappings: &str) -> (u64, u64) {
     for line in mappings.lines() {
         let words: Vec<_> = line.split_ascii_whitespace().collect();
         match words[..] {
-            [_, rights, _, _, _, path] => is_code = rights == "r-xp" && path.ends_with("/webjobd"),
             ["Size:", size, "kB"] if is_code => sums.0 += size.parse::<u64>().expect("a number"),
             ["Rss:", size, "kB"] if is_code => sums.1 += size.parse::<u64>().expect("a number"),
+            // The path may have blanks.
+            [_, rights, _, _, _, .., path] => is_code = rights == "r-xp" && path.ends_with("/webjobd"),
             _ => {}
         }
     }
