@@ -6,7 +6,7 @@ mod listeners;
 mod waiters;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -195,12 +195,17 @@ impl View {
 
     /// Publishes one job at `now`, and tells of what is new about it.
     pub fn publish(&self, job: JobView, now: Wall) {
-        if self.job(&job.found.id).is_some_and(|before| job.is_as(&before)) {
-            return;
-        }
-        let job = Arc::new(job);
-        let id = job.found.id.clone();
-        let before = self.jobs.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(&job));
+        let mut jobs = self.jobs.write().unwrap_or_else(PoisonError::into_inner);
+        let (job, before) = match jobs.entry(job.found.id.clone()) {
+            Entry::Occupied(published) if job.is_as(published.get()) => return,
+            Entry::Occupied(mut published) => {
+                let job = Arc::new(job);
+                let before = published.insert(Arc::clone(&job));
+                (job, Some(before))
+            }
+            Entry::Vacant(place) => (Arc::clone(place.insert(Arc::new(job))), None),
+        };
+        drop(jobs);
         self.tell_change(&job.found.id);
         self.tell_news(before.as_deref(), &job, now);
     }

@@ -6,7 +6,7 @@
 //! because it is a link to nothing, is listed as such under a name that stands for its own.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map},
     ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
@@ -51,7 +51,7 @@ pub fn job_folders(roots: &[PathBuf]) -> JobFolders {
             }
         }
         of_root.sort();
-        let mut of_root_names = BTreeSet::new();
+        let mut of_root_names = Vec::new();
         for (_, kind, folder) in of_root {
             let mut unusable = Vec::new();
             for entry in folders_in(&folder, &mut found) {
@@ -63,7 +63,7 @@ pub fn job_folders(roots: &[PathBuf]) -> JobFolders {
             // A job whose own name is the one that would stand for another folder's comes first.
             unusable.into_iter().for_each(|(entry, why)| add_unusable(&mut found, kind, entry, why));
         }
-        taken.append(&mut of_root_names);
+        taken.extend(of_root_names);
     }
     found
 }
@@ -71,19 +71,21 @@ pub fn job_folders(roots: &[PathBuf]) -> JobFolders {
 fn add(
     found: &mut JobFolders,
     taken: &BTreeSet<(JobKind, String)>,
-    of_root: &mut BTreeSet<(JobKind, String)>,
+    of_root: &mut Vec<(JobKind, String)>,
     kind: JobKind,
     name: JobName,
     path: PathBuf,
 ) {
     let lower = (kind, name.as_str().to_lowercase());
-    let id = JobId { kind, name };
-    if taken.contains(&lower) || found.jobs.contains_key(&id) {
-        found.notes.push(format!("{} is hidden by the job of the same name elsewhere", shown(&path)));
-        return;
+    match found.jobs.entry(JobId { kind, name }) {
+        btree_map::Entry::Vacant(place) if !taken.contains(&lower) => {
+            place.insert(path);
+            of_root.push(lower);
+        }
+        btree_map::Entry::Vacant(_) | btree_map::Entry::Occupied(_) => {
+            found.notes.push(format!("{} is hidden by the job of the same name elsewhere", shown(&path)));
+        }
     }
-    of_root.insert(lower);
-    found.jobs.insert(id, path);
 }
 
 /// Returns the name of the job whose folder it is, or why it can be none.
