@@ -114,6 +114,10 @@ mod tests {
         let (first, second) = (request_id(&headers), request_id(&headers));
         assert_ne!(first, second);
         assert_eq!((first.len(), first.as_bytes()[14]), (36, b'4'));
+        let groups: Vec<&str> = first.to_str().expect("plain letters").split('-').collect();
+        assert_eq!(groups.iter().map(|group| group.len()).collect::<Vec<_>>(), [8, 4, 4, 4, 12], "{first:?}");
+        assert!(groups.concat().bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')), "{first:?}");
+        assert!(matches!(groups[3].as_bytes()[0], b'8' | b'9' | b'a' | b'b'), "{first:?}");
         headers.insert(REQUEST_ID, HeaderValue::from_static("mine"));
         assert_eq!(request_id(&headers), "mine");
         headers.insert(ARR_LOG_ID, HeaderValue::from_static("arr"));

@@ -102,7 +102,7 @@ pub fn lock_text(machine: &Machine, job: &JobId) -> String {
         stack_trace: "",
         instance_id: machine.layout.instance().as_str(),
     };
-    serde_json::to_string(&text).unwrap_or_default()
+    serde_json::to_string(&text).expect("names and a time")
 }
 
 /// Writes the word by which other hosts know what the job does here (spec/kudu-webjobs 3.2).

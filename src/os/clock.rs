@@ -213,6 +213,17 @@ mod tests {
         (Clock { start: since_boot(), steps: Some(steps.clone()) }, steps)
     }
 
+    #[test]
+    fn a_time_has_no_more_than_records_tell() {
+        for (told, cut) in [
+            ("2026-11-28T20:00:00.123456789Z", "2026-11-28T20:00:00.1234567Z"),
+            ("2026-11-28T20:00:00.0000001Z", "2026-11-28T20:00:00.0000001Z"),
+            ("2026-11-28T20:00:00.000000099Z", "2026-11-28T20:00:00Z"),
+        ] {
+            assert_eq!(to_ticks(told.parse().expect("a time")).to_string(), cut);
+        }
+    }
+
     #[tokio::test]
     async fn a_sleep_is_never_over_too_early() {
         let clock = Clock::start();
