@@ -89,6 +89,9 @@ fn a_folder_that_is_copied_file_by_file_does_not_begin_without_its_settings() {
     let root = Root::new();
     let host = root.host();
     let said = "#!/bin/bash\necho \"has ${OWN:-nothing}\"\nexec sleep 1000\n";
+    // A host that has just begun to watch reads all folders once more, and takes what was quiet for a moment.
+    root.job("continuous/first", &[("run.sh", said)]);
+    host.until_state("continuous/first", "running");
     // However slow the machine is, some copy is as quick as a person.
     for name in ["a", "b", "c", "d", "e"] {
         // Before the first write: the host cannot have noticed anything sooner.
