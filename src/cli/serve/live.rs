@@ -31,7 +31,7 @@ use crate::{
     },
     model::config::Config,
     os::{
-        memory,
+        memory, process,
         service::{self, Stage},
         signals::{HostSignal, HostSignals},
     },
@@ -55,6 +55,7 @@ pub fn trace() {
 
 /// Runs a host until it is told to stop.
 pub fn run(config: Config, zone: Zone, keys: KeyRing) -> Outcome {
+    process::make_room_for_files();
     let runtime = runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .enable_all()

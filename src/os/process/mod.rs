@@ -34,7 +34,7 @@ pub use cgroup::Cgroups;
 pub use child::{Child, Group};
 pub use error::SpawnError;
 pub use facts::{ProcessFacts, facts, family, kill_one};
-pub use limits::raise_file_limit;
+pub use limits::{make_room_for_files, raise_file_limit};
 pub use lost::{LostProcess, count_lost, end_lost, lost_processes};
 pub use marks::{INSTANCE_VARIABLE, RunMark};
 pub use orphans::{OrphanReaper, become_subreaper, end_all_children};
