@@ -1,6 +1,10 @@
 //! Those who leave their group, and that they are found all the same.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use webjobd::{
     model::{
@@ -167,6 +171,7 @@ async fn a_cgroup_is_used_where_one_can_be_had() {
     let cgroups = Cgroups::open(&format!("test-{}", std::process::id()));
     let world = World::with_cgroups(cgroups.as_ref().ok().cloned()).await;
     let child = world.start(&format!("{NAKED_DAEMON}; until [ -e daemon ]; do sleep 0.01; done")).await;
+    child.contain().await;
     world.go();
     let daemon = world.pid_in("daemon").await;
     let place = fs::read_to_string(format!("/proc/{daemon}/cgroup")).expect("its place");
@@ -181,6 +186,62 @@ async fn a_cgroup_is_used_where_one_can_be_had() {
 }
 
 #[tokio::test]
+async fn whoever_came_before_the_cgroup_is_moved_into_it() {
+    let cgroups = Cgroups::open(&format!("test-before-{}", std::process::id()));
+    let world = World::with_cgroups(cgroups.as_ref().ok().cloned()).await;
+    let child = world.start(&format!("{NAKED_DAEMON}; sleep 1000")).await;
+    world.go();
+    let daemon = world.pid_in("daemon").await;
+    child.contain().await;
+    let place = |pid: u32| fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("its place");
+    match &cgroups {
+        Ok(_) => assert!(place(daemon).contains("/webjobd.test-before-"), "{}", place(daemon)),
+        Err(error) => eprintln!("no cgroup can be had here ({error}): only the fallback is tested"),
+    }
+    assert_eq!(place(daemon), place(child.pid()));
+    let ended = soon("the end", child.finish()).await;
+    assert_eq!((ended.killed >= 2, ended.left), (true, 0), "{ended:?}");
+    assert!(!is_alive(daemon));
+}
+
+#[tokio::test]
+async fn a_run_that_ends_while_it_gets_its_cgroup_leaves_none() {
+    let name = format!("test-late-{}", std::process::id());
+    let cgroups = Cgroups::open(&name).ok();
+    let world = World::with_cgroups(cgroups.clone()).await;
+    for _ in 0..20 {
+        let child = world.start("exit 3").await;
+        // Given up in the middle, a move goes on by itself.
+        let exit = tokio::select! {
+            biased;
+            () = child.contain() => None,
+            exit = child.exited() => Some(exit),
+        };
+        let exit = match exit {
+            Some(exit) => exit,
+            None => child.exited().await,
+        };
+        assert_eq!(exit.expect("an exit"), Exit::Code(3));
+        assert_eq!(soon("the end", child.finish()).await.left, 0);
+    }
+    if cgroups.is_some() {
+        let place = cgroup_place(&name);
+        let inside = fs::read_dir(&place).expect("its place").flatten();
+        let left: Vec<_> = inside.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+/// Finds the place of that name, wherever the second version of cgroups is mounted.
+fn cgroup_place(name: &str) -> PathBuf {
+    let memberships = fs::read_to_string("/proc/self/cgroup").expect("our place");
+    let own = memberships.lines().find_map(|line| line.strip_prefix("0::/")).expect("a line of it");
+    let mounts = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(Path::new);
+    let places = mounts.map(|mount| mount.join(own).join(format!("webjobd.{name}")));
+    places.into_iter().find(|place| place.exists()).expect("the place of cgroups")
+}
+
+#[tokio::test]
 async fn cgroups_of_a_crashed_host_are_emptied_and_removed() {
     let name = format!("test-lost-{}", std::process::id());
     let Ok(cgroups) = Cgroups::open(&name) else {
@@ -189,6 +250,7 @@ async fn cgroups_of_a_crashed_host_are_emptied_and_removed() {
     };
     let world = World::with_cgroups(Some(cgroups)).await;
     let child = world.start(&format!("{NAKED_DAEMON}; sleep 1000")).await;
+    child.contain().await;
     world.go();
     let daemon = world.pid_in("daemon").await;
     let ended = soon("the end", Cgroups::open(&name).expect("it is there").end_leftovers()).await;

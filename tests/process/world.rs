@@ -18,7 +18,7 @@ use webjobd::{
     model::id::{Instance, RunId},
     os::{
         clock::Clock,
-        process::{self, Cgroups, Child, Containment, Outputs, RunMark, SpawnError, SpawnRequest, Spawner},
+        process::{self, Cgroups, Child, Outputs, RunMark, SpawnError, SpawnRequest, Spawner},
     },
 };
 
@@ -47,7 +47,6 @@ pub struct World {
     pub folder: TempDir,
     pub spawner: Spawner,
     pub instance: Instance,
-    pub containment: Containment,
     _turn: Turn,
 }
 
@@ -62,9 +61,7 @@ impl World {
     }
 
     pub async fn with_cgroups(cgroups: Option<Cgroups>) -> Self {
-        let mut world = Self::with(Turn::Alone { _guard: ALONE.write().await }, cgroups);
-        world.containment = Containment::Cgroup;
-        world
+        Self::with(Turn::Alone { _guard: ALONE.write().await }, cgroups)
     }
 
     fn with(turn: Turn, cgroups: Option<Cgroups>) -> Self {
@@ -75,7 +72,6 @@ impl World {
             spawner: Spawner::start(Clock::start(), cgroups).expect("threads"),
             instance: Instance::new(&folder.path().file_name().expect("a name").to_string_lossy()),
             folder,
-            containment: Containment::Group,
             _turn: turn,
         }
     }
@@ -108,7 +104,6 @@ impl World {
                 run: RunId::parse(&RUNS.fetch_add(1, Ordering::Relaxed).to_string()).expect("an id"),
                 data_path: self.path("data"),
             },
-            containment: self.containment,
         }
     }
 

@@ -40,8 +40,9 @@ use crate::{
 /// Threads of the runtime. Starting programs has threads of its own, and nothing else blocks.
 const THREADS: usize = 2;
 
-/// From ready to the moment at which the start's memory is given back: most jobs that are kept running are started by then.
-const REST: Duration = Duration::from_secs(1);
+/// From ready to the moment at which the start's memory is given back: most jobs that are kept running are started by then,
+/// and have their cgroups.
+const REST: Duration = Duration::from_secs(3);
 
 /// Sends what webjobd says of itself to standard error; `RUST_LOG` chooses how much.
 pub fn trace() {

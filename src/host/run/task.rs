@@ -31,7 +31,7 @@ use crate::{
     os::{
         file,
         output::{self, Activity, Pipes, Pump},
-        process::{Child, Containment, Outputs, RunMark, SpawnRequest, Starting},
+        process::{Child, Outputs, RunMark, SpawnRequest, Starting},
         workcopy::{CopyError, WorkCopy},
     },
     store::log::LogWriter,
@@ -43,6 +43,10 @@ const ENV_FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// How long a run prepares itself, is being started, or lives, before its record says that it is on its way. A shorter one
 /// is recorded once, when it has ended; should the host end before that, its journal knows the run.
 const LASTS_AFTER: Duration = Duration::from_millis(20);
+
+/// How long a run's process lives before it gets a cgroup. Making one is a tenth of a start's work on a busy machine, and a
+/// short run ends no better for it.
+const CONTAINED_AFTER: Duration = Duration::from_secs(1);
 
 /// What a run's task needs.
 #[derive(Debug)]
@@ -176,7 +180,6 @@ impl Task {
             env,
             cwd,
             mark: RunMark { instance: self.machine.layout.instance().clone(), run: self.run, data_path },
-            containment: containment(job.id.kind),
         };
         Ok((
             self.machine.spawner.begin(request, Outputs { stdout: stdout.into(), stderr: stderr.into() }),
@@ -215,7 +218,7 @@ impl Task {
                     child.exited().await
                 }
                 // Not done before the exit.
-                never = self.lasts() => match never {},
+                never = self.lives(&child) => match never {},
             };
             let exit = exited.unwrap_or(Exit::Code(-1));
             self.happened(LifeEvent::Exited { exit }).await;
@@ -241,9 +244,22 @@ impl Task {
 
     /// Tells, once the run has been on its way for a moment, that it lasts; then waits for ever.
     async fn lasts(&self) -> Infallible {
-        self.machine.clock.sleep_until(self.machine.now().mono + LASTS_AFTER).await;
+        self.outlasts(LASTS_AFTER).await;
         self.tell(News::Lasts).await;
         std::future::pending().await
+    }
+
+    /// Tells that the run lasts, and gives a cgroup to one that lives on; then waits for ever.
+    async fn lives(&self, child: &Child) -> Infallible {
+        self.outlasts(LASTS_AFTER).await;
+        self.tell(News::Lasts).await;
+        self.outlasts(CONTAINED_AFTER).await;
+        child.contain().await;
+        std::future::pending().await
+    }
+
+    async fn outlasts(&self, moment: Duration) {
+        self.machine.clock.sleep_until(self.machine.now().mono + moment).await;
     }
 
     /// Writes lines to the run's log, and those that it took to the application log.
@@ -333,14 +349,6 @@ pub fn is_alone(job: &Job) -> bool {
     match job.id.kind {
         JobKind::Continuous => job.settings.is_singleton,
         JobKind::Triggered => job.settings.overlap != Overlap::Allow,
-    }
-}
-
-/// A cgroup costs a moment at each start: what is kept running for long is worth it.
-fn containment(kind: JobKind) -> Containment {
-    match kind {
-        JobKind::Continuous => Containment::Cgroup,
-        JobKind::Triggered => Containment::Group,
     }
 }
 

@@ -18,6 +18,8 @@ use std::{
     },
 };
 
+use tokio::sync::{Semaphore, SemaphorePermit};
+
 use crate::{
     model::id::RunId,
     os::process::{
@@ -43,6 +45,14 @@ pub struct Cgroups(Arc<Place>);
 struct Place {
     folder: PathBuf,
     made: AtomicU64,
+    /// Whose turn it is to move: together they would only wait for each other in the kernel, each on a thread.
+    turn: Semaphore,
+}
+
+impl Place {
+    fn at(folder: PathBuf) -> Self {
+        Self { folder, made: AtomicU64::new(0), turn: Semaphore::new(1) }
+    }
 }
 
 /// The cgroup of one run.
@@ -68,7 +78,13 @@ impl Cgroups {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             Ok(()) | Err(_) => {}
         }
-        Ok(Self(Arc::new(Place { folder, made: AtomicU64::new(0) })))
+        Ok(Self(Arc::new(Place::at(folder))))
+    }
+
+    /// Waits for the turn to move processes, which is over when what is returned is dropped. Cancel-safe.
+    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        self.0.turn.acquire().await.ok()
     }
 
     /// Ends every process in the place and removes what is empty: after a crash, before anything is started.
@@ -149,7 +165,8 @@ impl Cgroup {
         Self { folder, is_gone: AtomicBool::new(false) }
     }
 
-    /// Moves a process in. What it has started before stays out, so this comes right after its start.
+    /// Moves a process in; what it has started before stays out. Some 10 ms, for the kernel waits until all processors have
+    /// seen that nobody may start or end meanwhile (`cgroup_threadgroup_rwsem`), and less right after another move.
     pub(super) fn add(&self, pid: u32) -> io::Result<()> {
         fs::write(self.folder.join("cgroup.procs"), pid.to_string())
     }
@@ -265,7 +282,7 @@ mod tests {
         let place = |name: &str| {
             let folder = base.path().join(name);
             fs::create_dir(&folder).expect("a folder");
-            Cgroups(Arc::new(Place { folder, made: AtomicU64::new(0) }))
+            Cgroups(Arc::new(Place::at(folder)))
         };
         let (own, other, busy) = (place("webjobd.own"), place("webjobd.other"), place("webjobd.busy"));
         let run = RunId::parse("201605190150326541").expect("an id");

@@ -22,6 +22,7 @@ use crate::{
         time::Now,
     },
     os::process::{
+        cgroup::Cgroups,
         orphans,
         procfs::{Process, ProcessId},
         tree::{Ended, Tree},
@@ -46,6 +47,10 @@ struct Leader {
     pid: u32,
     handle: duct::Handle,
     tree: Tree,
+    /// Where it gets a cgroup, if it can have one.
+    cgroups: Option<Cgroups>,
+    /// Held while it is moved there, so that nobody reaps meanwhile.
+    moving: tokio::sync::Mutex<()>,
     /// Held while signalling, so that nobody reaps in between.
     reaped: Mutex<bool>,
     /// Whether it has exited and nobody else of the run was found after that: nobody can come any more.
@@ -62,9 +67,9 @@ enum Waiter {
 
 impl Child {
     /// Takes charge of a started process. Called within a runtime.
-    pub(super) fn new(handle: duct::Handle, tree: Tree, started: Now) -> io::Result<Self> {
-        let pid = tree.leader;
-        let leader = Arc::new(Leader { pid, handle, tree, reaped: Mutex::new(false), is_over: AtomicBool::new(false) });
+    pub(super) fn new(handle: duct::Handle, tree: Tree, cgroups: Option<Cgroups>, started: Now) -> io::Result<Self> {
+        let (pid, moving, reaped, is_over) = (tree.leader, Default::default(), Default::default(), Default::default());
+        let leader = Arc::new(Leader { pid, handle, tree, cgroups, moving, reaped, is_over });
         match Waiter::new(&leader) {
             Ok(waiter) => Ok(Self { leader, waiter, started }),
             Err(error) => {
@@ -87,6 +92,17 @@ impl Child {
     /// Returns the group, to signal it.
     pub fn group(&self) -> Group {
         Group(self.leader.clone())
+    }
+
+    /// Gives the run a cgroup of its own where one is to be had, with all who are known to belong to it by then: from there on
+    /// nobody can slip away from it. A move takes some 10 ms, one run after the other, so it is for runs that last.
+    /// Cancel-safe: a move that has begun goes on.
+    pub async fn contain(&self) {
+        let Some(cgroups) = &self.leader.cgroups else { return };
+        let _turn = cgroups.turn().await;
+        let leader = Arc::clone(&self.leader);
+        // It ends early when the host does, which needs no cgroup any more.
+        let _ = tokio::task::spawn_blocking(move || leader.contain()).await;
     }
 
     /// Waits until the leader has exited. It is not reaped; the answer may be asked for again. Cancel-safe.
@@ -113,6 +129,7 @@ impl Child {
             self.end().await
         };
         let cpu = self.leader.tree.cpu_of_leader();
+        let _stays = self.leader.moving.lock().await;
         self.leader.reap();
         self.leader.tree.remove_cgroup();
         Ended { cpu, ..ended }
@@ -256,6 +273,14 @@ impl Leader {
     fn signal(&self, _signal: StopSignal) -> io::Result<bool> {
         let reaped = self.reaped();
         if *reaped { Ok(false) } else { self.handle.kill().map(|()| true) }
+    }
+
+    fn contain(&self) {
+        let _moving = self.moving.blocking_lock();
+        let is_reaped = *self.reaped();
+        if let Some(cgroups) = self.cgroups.as_ref().filter(|_| !is_reaped && !has_exited(self.pid)) {
+            self.tree.enter(cgroups);
+        }
     }
 
     fn is_over(&self) -> bool {

@@ -39,6 +39,6 @@ pub use lost::{LostProcess, count_lost, end_lost, lost_processes};
 pub use marks::{INSTANCE_VARIABLE, RunMark};
 pub use orphans::{OrphanReaper, become_subreaper, end_all_children};
 pub use procfs::ProcessId;
-pub use spawn::{Containment, OutputEnd, Outputs, SpawnRequest, Spawner, Starting};
+pub use spawn::{OutputEnd, Outputs, SpawnRequest, Spawner, Starting};
 pub use tree::Ended;
 pub use usage::{Usage, usage};

@@ -57,16 +57,6 @@ pub type OutputEnd = std::os::fd::OwnedFd;
 #[cfg(windows)]
 pub type OutputEnd = std::os::windows::io::OwnedHandle;
 
-/// How far the processes of a run are fenced in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Containment {
-    /// A process group: costs nothing.
-    #[default]
-    Group,
-    /// Also a cgroup where one can be had: 200 µs to some milliseconds a run.
-    Cgroup,
-}
-
 /// What to start, and how.
 #[derive(Debug)]
 pub struct SpawnRequest {
@@ -82,8 +72,6 @@ pub struct SpawnRequest {
     pub cwd: PathBuf,
     /// Which run it is.
     pub mark: RunMark,
-    /// How far it is fenced in.
-    pub containment: Containment,
 }
 
 /// Where what a process prints goes: pipes, or files that are appended to. Closed here once it is started.
@@ -140,7 +128,6 @@ struct Loader {
     orders: Work<Order>,
     loaded: Queue<Loaded>,
     clock: Clock,
-    cgroups: Option<Cgroups>,
 }
 
 impl Spawner {
@@ -152,13 +139,15 @@ impl Spawner {
     pub fn start(clock: Clock, cgroups: Option<Cgroups>) -> io::Result<Self> {
         let (queue, orders) = queue::queue();
         let (loaded, finished) = queue::queue();
-        let loader = Loader { orders, loaded, clock, cgroups };
+        let loader = Loader { orders, loaded, clock };
         for number in 0..thread::available_parallelism().map_or(1, NonZero::get) {
             let loader = loader.clone();
             thread::Builder::new().name(format!("spawn-{number}")).spawn(move || loader.run())?;
         }
         let runtime = tokio::runtime::Handle::current();
-        thread::Builder::new().name("spawned".to_owned()).spawn(move || finish(&runtime, &finished))?;
+        thread::Builder::new()
+            .name("spawned".to_owned())
+            .spawn(move || finish(&runtime, &finished, cgroups.as_ref()))?;
         Ok(Self { queue })
     }
 
@@ -197,21 +186,21 @@ impl Starting {
 
 /// Takes charge of what was started, on a thread that has the host's files: processes are registered with the runtime, what
 /// they write to is closed, and who asked for them is told.
-fn finish(runtime: &tokio::runtime::Handle, finished: &Work<Loaded>) {
+fn finish(runtime: &tokio::runtime::Handle, finished: &Work<Loaded>, cgroups: Option<&Cgroups>) {
     let _guard = runtime.enter();
     while let Some(Loaded { process, outputs, answer }) = finished.next() {
         drop(outputs);
         if let Some(process) = process {
             // An answer that nobody takes drops the child, which kills its group.
-            let _ = answer.send(process.and_then(Process::watch));
+            let _ = answer.send(process.and_then(|process| process.watch(cgroups.cloned())));
         }
     }
 }
 
 impl Process {
-    fn watch(self) -> Result<Child, SpawnError> {
+    fn watch(self, cgroups: Option<Cgroups>) -> Result<Child, SpawnError> {
         let Self { program, handle, tree, started } = self;
-        Child::new(handle, tree, started).map_err(|source| SpawnError::Other { program, source })
+        Child::new(handle, tree, cgroups, started).map_err(|source| SpawnError::Other { program, source })
     }
 }
 
@@ -234,7 +223,7 @@ impl Loader {
     }
 
     fn load(&self, request: SpawnRequest, outputs: &Outputs, is_apart: bool) -> Result<Process, SpawnError> {
-        let SpawnRequest { program, args, common_env, mut env, cwd, mark, containment } = request;
+        let SpawnRequest { program, args, common_env, mut env, cwd, mark } = request;
         env.extend(mark.variables());
         let path = locate(&program, common_env.iter().chain(&env).rev(), &cwd);
         let adopt = |end| apart::adopt(end, is_apart).map_err(|source| no_output(&path, source));
@@ -262,8 +251,7 @@ impl Loader {
             orphans::register_leader(pid);
             (handle, pid, self.clock.now())
         };
-        let run = mark.run;
-        let mut tree = Tree::new(pid, mark);
+        let tree = Tree::new(pid, mark);
         // Mostly this thread comes to run again only when a short program is over: then it has no limits and no children.
         let runs = !child::has_exited(pid);
         if runs {
@@ -278,12 +266,6 @@ impl Loader {
         if runs && self.orders.is_empty() {
             // The program is mostly loaded on this processor, and what is left to do here can wait until it has begun.
             thread::yield_now();
-        }
-        match (containment, &self.cgroups) {
-            (Containment::Cgroup, Some(cgroups)) => {
-                cgroups.create(run, tree.number).into_iter().for_each(|cgroup| tree.enter(cgroup))
-            }
-            (Containment::Cgroup, None) | (Containment::Group, _) => {}
         }
         Ok(Process { program: path, handle, tree, started })
     }

@@ -5,12 +5,12 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
 use crate::os::process::{
-    cgroup::Cgroup,
+    cgroup::{Cgroup, Cgroups},
     limits,
     marks::RunMark,
     orphans,
@@ -45,7 +45,7 @@ pub(super) struct Tree {
     pub(super) leader: u32,
     mark: RunMark,
     pub(super) number: u64,
-    cgroup: Option<Cgroup>,
+    cgroup: OnceLock<Cgroup>,
     /// Those who were seen as members: they stay members when they lose their parents.
     seen: Mutex<BTreeSet<ProcessId>>,
 }
@@ -53,7 +53,7 @@ pub(super) struct Tree {
 impl Tree {
     pub(super) fn new(leader: u32, mark: RunMark) -> Self {
         let number = mark.number();
-        Self { leader, mark, number, cgroup: None, seen: Mutex::default() }
+        Self { leader, mark, number, cgroup: OnceLock::new(), seen: Mutex::default() }
     }
 
     /// Puts the run's number on those who were started before the leader had it, or without its having it.
@@ -63,12 +63,14 @@ impl Tree {
         }
     }
 
-    /// Moves the run into a cgroup of its own, if it can be: its leader, and whoever that has started meanwhile.
-    pub(super) fn enter(&mut self, cgroup: Cgroup) {
+    /// Moves the run into a cgroup of its own, if it can be: its leader, which must not be reaped meanwhile, and all other
+    /// members.
+    pub(super) fn enter(&self, cgroups: &Cgroups) {
+        let Ok(cgroup) = cgroups.create(self.mark.run, self.number) else { return };
         if cgroup.add(self.leader).is_err() {
             return cgroup.remove();
         }
-        // A move may take some milliseconds, and only what is started after it begins inside.
+        // Only what is started after a move begins inside.
         for _ in 0..ENTRIES_MAX {
             let inside: BTreeSet<_> = cgroup.members().into_iter().collect();
             let outside: Vec<_> = self.living(true).into_iter().filter(|id| !inside.contains(&id.pid)).collect();
@@ -79,7 +81,8 @@ impl Tree {
                 let _ = cgroup.add(id.pid);
             }
         }
-        self.cgroup = Some(cgroup);
+        // The first one counts; there is only one.
+        let _ = self.cgroup.set(cgroup);
     }
 
     /// Finds and remembers every living member but the leader.
@@ -87,7 +90,7 @@ impl Tree {
         let living = settled(orphans::orphans, |orphans| {
             let mut roots: Vec<_> = orphans.iter().copied().filter(|pid| self.owns_orphan(*pid)).collect();
             // Of an empty cgroup the removal is the shortest look.
-            let cgroup = self.cgroup.as_ref().filter(|cgroup| leader_runs || !cgroup.remove_empty());
+            let cgroup = self.cgroup.get().filter(|cgroup| leader_runs || !cgroup.remove_empty());
             roots.extend(cgroup.map(Cgroup::members).unwrap_or_default());
             roots.extend(self.seen().iter().filter(|id| is_alive(id)).map(|id| id.pid));
             if leader_runs {
@@ -122,7 +125,7 @@ impl Tree {
 
     /// Kills every member but the leader, which must have ended, until none is found any more.
     pub(super) async fn end(&self, before: BTreeSet<ProcessId>) -> Ended {
-        if let Some(cgroup) = &self.cgroup {
+        if let Some(cgroup) = self.cgroup.get() {
             cgroup.kill();
         }
         end(before, || self.living(false)).await
@@ -130,7 +133,7 @@ impl Tree {
 
     /// Removes the run's cgroup, when it has one.
     pub(super) fn remove_cgroup(&self) {
-        if let Some(cgroup) = &self.cgroup {
+        if let Some(cgroup) = self.cgroup.get() {
             cgroup.remove();
         }
     }
