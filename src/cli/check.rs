@@ -206,7 +206,7 @@ fn check_all(
         let reading = settings::read_at(text, kind, now);
         (reading.settings, reading.raw, reading.problems)
     };
-    let time = ScanTime { now, quiet: Duration::ZERO };
+    let time = |_: &JobId| ScanTime { now, quiet: Duration::ZERO };
     let look = |_: &JobId, scan: Scan| match scan {
         Scan::Seen(listing) => {
             let exists = |program: &str| programs.exists(program);

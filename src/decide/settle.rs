@@ -26,6 +26,7 @@ use std::{
 use crate::model::{
     hint::{Hint, HintKind},
     id::JobId,
+    job::Desired,
     time::Mono,
 };
 
@@ -76,6 +77,17 @@ struct Waiting {
     path: Option<String>,
 }
 
+/// Returns how long a folder must be at rest to be taken when all are read: as long as if it had been announced. What the
+/// first picture finds was there before the host.
+pub fn quiet_of(id: &JobId, last: &Desired) -> Duration {
+    rest(last.generation == 0 || last.jobs.contains_key(id))
+}
+
+/// Of a folder that was never seen, more may follow.
+fn rest(is_known: bool) -> Duration {
+    if is_known { QUIET } else { QUIET_NEW }
+}
+
 impl Settle {
     /// Takes in a hint; `is_known` tells whether a job's folder was seen before. `Hint::Blind` asks for nothing by itself:
     /// the host reads on a timer then.
@@ -84,12 +96,11 @@ impl Settle {
             Hint::Job { id, kind, path } => {
                 let quiet = match kind {
                     HintKind::MovedIn => Duration::ZERO,
-                    HintKind::Created | HintKind::Removed | HintKind::Changed if is_known(&id) => QUIET,
-                    HintKind::Created | HintKind::Removed | HintKind::Changed => QUIET_NEW,
+                    HintKind::Created | HintKind::Removed | HintKind::Changed => rest(is_known(&id)),
                     HintKind::Writing => QUIET_WRITING,
                 };
                 // The file that is being written tells nothing of the rest that its folder needs.
-                let rest = if quiet == QUIET_WRITING { if is_known(&id) { QUIET } else { QUIET_NEW } } else { quiet };
+                let rest = if quiet == QUIET_WRITING { rest(is_known(&id)) } else { quiet };
                 self.wait(id, now, (now, quiet), rest, path);
             }
             Hint::Everything { why } => {
@@ -149,7 +160,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::id::{JobKind, JobName};
+    use crate::{
+        decide::discover,
+        model::{
+            id::{JobKind, JobName},
+            listing::{Unusable, UnusableWhy},
+        },
+    };
 
     #[test]
     fn each_sort_of_hint_has_its_quiet() {
@@ -194,6 +211,17 @@ mod tests {
             let due = settle.take_due(ms(read_at));
             assert!(matches!(&due[..], [Due::Job(job)] if job.quiet == quiet), "{hints:?}: {due:?}");
         }
+    }
+
+    #[test]
+    fn a_reading_of_everything_asks_a_new_folder_for_the_rest_of_one_that_was_announced() {
+        let (known, new) = (id("known"), id("new"));
+        let mut last = Desired::default();
+        assert_eq!(quiet_of(&new, &last), QUIET, "it was there before the host");
+        let unusable = Unusable { path: "/x".into(), why: UnusableWhy::Dangling };
+        last.jobs.insert(known.clone(), discover::unusable(&known, &unusable).into());
+        last.generation = 1;
+        assert_eq!([&known, &new].map(|id| quiet_of(id, &last)), [QUIET, QUIET_NEW]);
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::{
     decide::{
         discover::{self, Interpreters, Surroundings},
         reconcile, settings,
-        settle::{Due, DueJob, QUIET, Settle},
+        settle::{Due, DueJob, Settle, quiet_of},
     },
     host::{handle::Reply, machine::Machine, supervisor::until},
     model::{
@@ -245,9 +245,9 @@ impl Scanner {
         for found in self.desired.jobs.values().filter(broken) {
             reader.cache.forget(&found.id);
         }
-        let machine = Arc::clone(&self.machine);
+        let (machine, known) = (Arc::clone(&self.machine), Arc::clone(&self.desired));
         let done = task::spawn_blocking(move || {
-            let read = reader.read(&due, &machine.now());
+            let read = reader.read(&due, &machine.now(), |id| quiet_of(id, &known));
             (reader, read)
         });
         let (reader, read) = match done.await {
@@ -297,7 +297,8 @@ impl Scanner {
         for (id, outcome) in jobs {
             // One that waits for quiet is read in its time, and then as if it had not been read now.
             if !self.settle.is_waiting(&id) {
-                self.take_one(DueJob { id, since: now, quiet: QUIET, path: None }, outcome);
+                let quiet = quiet_of(&id, &self.desired);
+                self.take_one(DueJob { id, since: now, quiet, path: None }, outcome);
             } else if let Some(reader) = &mut self.reader {
                 reader.cache.forget(&id);
             }
@@ -325,11 +326,11 @@ impl Scanner {
 }
 
 impl Reader {
-    fn read(&mut self, due: &[Due], now: &Now) -> Read {
+    fn read(&mut self, due: &[Due], now: &Now, quiet: impl Fn(&JobId) -> Duration + Sync) -> Read {
         let programs = Programs::of_this_process();
         let folders = scan::job_folders(&self.roots);
         if due.iter().any(|due| matches!(due, Due::Everything(_))) {
-            let time = ScanTime { now: now.wall, quiet: QUIET };
+            let time = |id: &JobId| ScanTime { now: now.wall, quiet: quiet(id) };
             let interpreters = &self.interpreters;
             self.cache.retain(|id| folders.jobs.contains_key(id));
             let jobs = scan::scan_all(&folders.jobs, &mut self.cache, time, |id, scan| {

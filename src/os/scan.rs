@@ -61,12 +61,12 @@ pub struct ScanTime {
     pub quiet: Duration,
 }
 
-/// Scans folders on all processors and hands each result to `each`, on the thread that scanned it. Returns what `each`
-/// returned, in no order.
+/// Scans folders on all processors, each at the `time` that is its own, and hands the results to `each`, on the thread that
+/// scanned. Returns what `each` returned, in no order.
 pub fn scan_all<T: Send>(
     folders: &BTreeMap<JobId, PathBuf>,
     cache: &mut HashCache,
-    time: ScanTime,
+    time: impl Fn(&JobId) -> ScanTime + Sync,
     each: impl Fn(&JobId, Scan) -> T + Sync,
 ) -> Vec<T> {
     let work: Vec<_> = folders.iter().map(|(id, root)| Mutex::new((id, root, cache.take(id)))).collect();
@@ -76,7 +76,7 @@ pub fn scan_all<T: Send>(
         while let Some(item) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
             let mut item = item.lock().unwrap_or_else(PoisonError::into_inner);
             let (id, root, seen) = &mut *item;
-            let scan = scan_job(id, root, seen, time);
+            let scan = scan_job(id, root, seen, time(id));
             done.push(each(id, scan));
         }
         done

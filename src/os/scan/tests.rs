@@ -124,12 +124,27 @@ fn many_folders_are_scanned_at_once() {
     folders.insert(id("gone"), temp.path().join("gone"));
     let mut cache = HashCache::default();
     let count = |cache: &mut HashCache, wanted: fn(&Scan) -> bool| {
-        scan_all(&folders, cache, later(), |_, scan| usize::from(wanted(&scan))).into_iter().sum::<usize>()
+        scan_all(&folders, cache, |_| later(), |_, scan| usize::from(wanted(&scan))).into_iter().sum::<usize>()
     };
     assert_eq!(count(&mut cache, |scan| matches!(scan, Scan::Seen(_))), 500);
     assert_eq!(count(&mut cache, |scan| *scan == Scan::Unchanged), 500);
     cache.forget(&id("j7"));
     assert_eq!(count(&mut cache, |scan| *scan == Scan::Gone), 1);
+}
+
+#[test]
+fn each_folder_is_asked_for_its_own_rest() {
+    let temp = tempfile::tempdir().expect("a folder");
+    let folders: BTreeMap<_, _> = ["known", "new"].map(|name| (id(name), temp.path().join(name))).into();
+    for root in folders.values() {
+        fs::create_dir(root).expect("made");
+        write(&root.join("run.sh"), "echo", 0o644);
+    }
+    let rest = |job: &JobId| Duration::from_hours(if *job == id("new") { 1 } else { 0 });
+    let time = |job: &JobId| ScanTime { quiet: rest(job), ..now() };
+    let scans = scan_all(&folders, &mut HashCache::default(), time, |job, scan| (job.clone(), scan));
+    let unsettled = scans.into_iter().filter(|(_, scan)| matches!(scan, Scan::Seen(listing) if listing.unsettled));
+    assert_eq!(unsettled.map(|(job, _)| job).collect::<Vec<_>>(), [id("new")]);
 }
 
 #[test]
