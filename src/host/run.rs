@@ -99,6 +99,11 @@ pub struct Body {
     sweep: Option<oneshot::Sender<()>>,
 }
 
+/// A run that is over, while its record does not say so yet.
+#[derive(Debug)]
+#[must_use]
+pub struct Finished(Box<Body>);
+
 impl Body {
     /// Takes up a run: notes it in the journal, and keeps for its log to say so when it is started or takes a while.
     pub fn new(
@@ -220,8 +225,8 @@ impl Body {
         None
     }
 
-    /// Closes the record and says in the log how it ended.
-    pub fn finish(mut self, end: &End) -> Arc<RunRecord> {
+    /// Says in the log how it ended, and what its record is from now on.
+    pub fn finish(mut self, end: &End) -> Finished {
         let now = self.machine.now();
         self.say_end(end);
         let log = &self.log;
@@ -234,16 +239,7 @@ impl Body {
         if let Some(span) = &mut record.log {
             span.end = log.position(now).ok().map(|position| position.offset);
         }
-        // A record that could not be closed stays in the journal: the next start closes it.
-        if self.keep() {
-            self.machine.note_closed(&self.record);
-        }
-        if self.is_stop_announced {
-            // The job may have removed it.
-            let _ = fs::remove_file(&self.shutdown_file);
-        }
-        self.machine.tell(event::News::RunEnded(Arc::clone(&self.record)));
-        self.record
+        Finished(Box::new(self))
     }
 
     /// Writes the record, and tells whether it is written. One that is not does not stop the run.
@@ -367,6 +363,28 @@ impl Body {
             // An actor that is gone has nothing to do with it any more.
             let _ = facts.send(Box::new(Fact { run, news: News::Event(LifeEvent::GroupGone) })).await;
         });
+    }
+}
+
+impl Finished {
+    /// Returns its record.
+    pub fn record(&self) -> &Arc<RunRecord> {
+        &self.0.record
+    }
+
+    /// Writes its record, closes it in the journal and tells of its end.
+    pub fn close(self) -> Arc<RunRecord> {
+        let body = self.0;
+        // A record that could not be closed stays in the journal: the next start closes it.
+        if body.keep() {
+            body.machine.note_closed(&body.record);
+        }
+        if body.is_stop_announced {
+            // The job may have removed it.
+            let _ = fs::remove_file(&body.shutdown_file);
+        }
+        body.machine.tell(event::News::RunEnded(Arc::clone(&body.record)));
+        body.record
     }
 }
 

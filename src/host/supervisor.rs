@@ -33,7 +33,7 @@ use crate::{
         machine::{KEEP_ALL, Machine, log_policy},
         message::{Ending, Inbox, JobMessage, Living, Messages, Update},
         publish,
-        run::{FACTS_MAX, Fact, Facts, FactsOfRuns},
+        run::{FACTS_MAX, Fact, Facts, FactsOfRuns, Finished},
         view::JobView,
     },
     model::{
@@ -68,6 +68,8 @@ pub struct Supervisor {
     log: Arc<LogWriter>,
     keeper: Keeper,
     latest: Option<Arc<RunRecord>>,
+    /// The life that the event at hand has ended, until what follows is ordered.
+    finished: Option<Finished>,
     restarts: u64,
     /// What it was seen to rewrite in its own folder.
     writes: Writes,
@@ -117,6 +119,7 @@ impl Supervisor {
             ending: None,
             copies: Vec::new(),
             lease: None,
+            finished: None,
             restarts: 0,
             writes: Writes::default(),
             word: Word::default(),
@@ -362,6 +365,7 @@ impl Supervisor {
                 events.extend(self.perform(place, action, &job));
             }
         }
+        self.close_finished(&job);
     }
 
     fn publish(&mut self) {

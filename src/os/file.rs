@@ -73,8 +73,10 @@ pub fn write_whole(path: &Path, content: &[u8], durability: Durability, access: 
     let temp = temp_beside(path);
     let written = write_new(&temp, content, durability, access).and_then(|()| fs::rename(&temp, path));
     if let Err(source) = written {
-        // It may not have been made at all; then there is nothing to remove.
-        let _ = fs::remove_file(&temp);
+        // Without its folder it was not made.
+        if source.kind() != ErrorKind::NotFound {
+            let _ = fs::remove_file(&temp);
+        }
         return Err(FileError::Write { path: path.to_owned(), source });
     }
     if durability == Durability::Synced {

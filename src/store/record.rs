@@ -75,7 +75,11 @@ pub fn write(layout: &Layout, record: &RunRecord) -> Result<(), FileError> {
     let text = serde_json::to_vec(&to_status(record)).expect("a record holds nothing that JSON cannot");
     match file::write_whole(&path, &text, Durability::Lazy, Access::Usual) {
         Err(FileError::Write { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            file::create_folders(&layout.run(&record.job, record.id))?;
+            let folder = layout.run(&record.job, record.id);
+            // Those above it are mostly there, this one never.
+            if fs::create_dir(&folder).is_err() {
+                file::create_folders(&folder)?;
+            }
             file::write_whole(&path, &text, Durability::Lazy, Access::Usual)
         }
         done => done,

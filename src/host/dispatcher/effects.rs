@@ -107,7 +107,7 @@ impl Dispatcher {
             }
             (None, None) => return,
         };
-        let record = body.finish(end);
+        let record = body.finish(end).close();
         self.machine.view.publish_log(&self.id, Some(id), None);
         self.keeper.ended(&record, job);
         // The newest counts, not the one that ended last.

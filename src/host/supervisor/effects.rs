@@ -35,9 +35,9 @@ impl Supervisor {
             Action::Finish(end) => {
                 self.copies[place].policy = None;
                 if let Some(body) = self.copies[place].body.take() {
-                    let record = body.finish(&end);
-                    self.keeper.ended(&record, job);
-                    self.latest = Some(record);
+                    let finished = body.finish(&end);
+                    self.latest = Some(Arc::clone(finished.record()));
+                    self.finished = Some(finished);
                 }
             }
             Action::SayBackoff(delay) => self.say_backoff(delay),
@@ -46,6 +46,13 @@ impl Supervisor {
             }
         }
         None
+    }
+
+    /// Writes the record of the life that is over, now that the next one is ordered where it follows at once.
+    pub(super) fn close_finished(&mut self, job: &Job) {
+        if let Some(finished) = self.finished.take() {
+            self.keeper.ended(&finished.close(), job);
+        }
     }
 
     fn say_backoff(&self, delay: Duration) {
