@@ -4,13 +4,17 @@
 //! a grace of ten seconds is over after a night's sleep. The wall clock may be set forth and back at any time: whoever
 //! sleeps until a moment of it is woken when that happens, to look again.
 //!
-//! Nothing polls: on Linux the kernel reports a step through one timer descriptor for the whole process. Elsewhere
-//! sleeps are cut into slices of at most a minute and a step is noticed at the end of a slice.
+//! Nothing polls: on Linux one timer of the kernel tells the whole process of due moments, to the microsecond, and of steps
+//! ([`alarms`]). Elsewhere sleeps are cut into slices of at most a minute and a step is noticed at the end of a slice.
 
-use std::{io, sync::Arc, time::Duration};
+#[cfg_attr(not(target_os = "linux"), path = "clock/alarms_none.rs")]
+mod alarms;
+
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
+use self::alarms::Alarms;
 use crate::model::time::{Mono, Now, Wall};
 
 /// Longest part of a sleep where the system does not report clock steps.
@@ -32,21 +36,20 @@ pub enum Woke {
 #[derive(Clone, Debug)]
 pub struct Clock {
     start: Duration,
-    /// Counts the steps of the wall clock; `None` where the system does not report them.
-    steps: Option<Arc<watch::Sender<u64>>>,
+    /// Tell of moments and steps of the wall clock; `None` where the system does not report them.
+    alarms: Option<Arc<Alarms>>,
 }
 
 impl Clock {
     /// Starts the monotonic clock at zero. Called within a runtime, it also listens for steps of the wall clock.
     pub fn start() -> Self {
-        let steps = tokio::runtime::Handle::try_current().is_ok().then(listen_for_steps).and_then(Result::ok);
-        Self { start: since_boot(), steps }
+        let alarms = tokio::runtime::Handle::try_current().is_ok().then(Alarms::start).and_then(Result::ok);
+        Self { start: since_boot(), alarms }
     }
 
     /// Reads both clocks.
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
     pub fn now(&self) -> Now {
-        Now { mono: Mono(since_boot().saturating_sub(self.start)), wall: to_ticks(Wall::now()) }
+        Now { mono: Mono(since_boot().saturating_sub(self.start)), wall: to_ticks(wall_now()) }
     }
 
     /// Sleeps until the monotonic clock shows `deadline`.
@@ -78,8 +81,8 @@ impl Clock {
             }
             tokio::select! {
                 // Cancel-safe: a sleep that is dropped leaves nothing behind, the clock is read again.
-                () = tokio::time::sleep(self.slice(left)) => {
-                    if self.steps.is_none() && ran_apart(before, self.now()) {
+                () = self.pass(moment, left) => {
+                    if self.alarms.is_none() && ran_apart(before, self.now()) {
                         return Woke::ClockStepped;
                     }
                 }
@@ -94,13 +97,26 @@ impl Clock {
         stepped(&mut self.listener()).await;
     }
 
+    /// Lets the time until a moment pass, or a part of it.
+    async fn pass(&self, moment: Wall, left: Duration) {
+        match self.alarms.as_ref().and_then(|alarms| alarms.set(moment).ok()) {
+            Some(mut alarm) => alarm.rung().await,
+            None => tokio::time::sleep(self.slice(left)).await,
+        }
+    }
+
     fn listener(&self) -> Option<watch::Receiver<u64>> {
-        self.steps.as_ref().map(|steps| steps.subscribe())
+        self.alarms.as_ref().map(|alarms| alarms.steps.subscribe())
     }
 
     fn slice(&self, left: Duration) -> Duration {
-        if self.steps.is_some() { left } else { left.min(SLICE_MAX) }
+        if self.alarms.is_some() { left } else { left.min(SLICE_MAX) }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+fn wall_now() -> Wall {
+    Wall::now()
 }
 
 /// Cuts a time to 100 ns, the finest that Kudu's records and answers tell.
@@ -140,78 +156,9 @@ fn since_boot() -> Duration {
     START.get_or_init(std::time::Instant::now).elapsed()
 }
 
-/// Starts a task that counts the steps of the wall clock, as long as somebody has the sender.
-#[cfg(target_os = "linux")]
-fn listen_for_steps() -> io::Result<Arc<watch::Sender<u64>>> {
-    let timer = steps::Timer::new()?;
-    let steps = Arc::new(watch::Sender::new(0));
-    let weak = Arc::downgrade(&steps);
-    tokio::spawn(async move {
-        while timer.step().await.is_ok() {
-            let Some(steps) = weak.upgrade() else { return };
-            steps.send_modify(|count| *count += 1);
-        }
-    });
-    Ok(steps)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn listen_for_steps() -> io::Result<Arc<watch::Sender<u64>>> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-#[cfg(target_os = "linux")]
-mod steps {
-    use std::{io, os::fd::OwnedFd};
-
-    use rustix::time::{
-        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
-    };
-    use tokio::io::unix::AsyncFd;
-
-    /// A timer that never rings, but is cancelled by the kernel whenever the wall clock is set.
-    pub(super) struct Timer(AsyncFd<OwnedFd>);
-
-    impl Timer {
-        pub(super) fn new() -> io::Result<Self> {
-            let fd = timerfd_create(TimerfdClockId::Realtime, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
-            arm(&fd)?;
-            Ok(Self(crate::os::readiness::register(fd)?))
-        }
-
-        /// Waits for the next step.
-        pub(super) async fn step(&self) -> io::Result<()> {
-            loop {
-                let mut ready = self.0.readable().await?;
-                match rustix::io::read(&self.0, &mut [0; 8]) {
-                    Err(rustix::io::Errno::CANCELED) => {
-                        ready.clear_ready();
-                        return arm(self.0.get_ref());
-                    }
-                    Err(rustix::io::Errno::AGAIN) => ready.clear_ready(),
-                    Err(error) => return Err(error.into()),
-                    Ok(_) => arm(self.0.get_ref())?,
-                }
-            }
-        }
-    }
-
-    fn arm(fd: &OwnedFd) -> io::Result<()> {
-        let never = Timespec { tv_sec: i64::from(u32::MAX) * 2, tv_nsec: 0 };
-        let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: never };
-        timerfd_settime(fd, TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET, &once)?;
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn fake() -> (Clock, Arc<watch::Sender<u64>>) {
-        let steps = Arc::new(watch::Sender::new(0));
-        (Clock { start: since_boot(), steps: Some(steps.clone()) }, steps)
-    }
 
     #[test]
     fn a_time_has_no_more_than_records_tell() {
@@ -243,31 +190,27 @@ mod tests {
         clock.sleep_until(Mono::default()).await;
     }
 
+    #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn a_step_of_the_clock_wakes_whoever_waits_for_it() {
-        let (clock, steps) = fake();
+        let clock = Clock::start();
+        let alarms = clock.alarms.clone().expect("the kernel agrees to report steps");
         let tomorrow = clock.now().after(Duration::from_secs(86_400)).wall;
         let sleeper = tokio::spawn(async move { clock.until(tomorrow).await });
-        while steps.receiver_count() == 0 {
+        while alarms.steps.receiver_count() == 0 {
             tokio::task::yield_now().await;
         }
-        steps.send_modify(|count| *count += 1);
+        alarms.step();
         assert_eq!(sleeper.await.expect("the sleeper ends"), Woke::ClockStepped);
     }
 
     #[test]
     fn clocks_that_run_apart_are_a_step_in_either_direction() {
-        let clock = Clock { start: since_boot(), steps: None };
+        let clock = Clock { start: since_boot(), alarms: None };
         let now = clock.now();
         let later = now.after(Duration::from_secs(60));
         assert!(!ran_apart(now, later));
         assert!(ran_apart(now, Now { wall: now.wall, ..later }));
         assert!(ran_apart(now, Now { mono: now.mono, ..later }));
-    }
-
-    #[cfg(target_os = "linux")]
-    #[tokio::test]
-    async fn the_kernel_agrees_to_report_steps() {
-        assert!(Clock::start().steps.is_some());
     }
 }
