@@ -69,7 +69,7 @@ impl World {
         RAISED.call_once(raise_file_limit);
         let folder = tempfile::tempdir().expect("a folder");
         Self {
-            spawner: Spawner::start(Clock::start(), cgroups).expect("threads"),
+            spawner: Spawner::start(&Clock::start(), cgroups).expect("threads"),
             instance: Instance::new(&folder.path().file_name().expect("a name").to_string_lossy()),
             folder,
             _turn: turn,

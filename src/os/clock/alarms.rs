@@ -94,11 +94,15 @@ impl Alarms {
 
     fn ring(&self) -> io::Result<()> {
         let mut waiting = self.waiting();
-        for bell in waiting.take_due(crate::os::clock::wall_now()) {
+        let due = waiting.take_due(crate::os::clock::wall_now());
+        let armed = self.arm(&waiting);
+        // Whoever is told comes back here to forget its alarm.
+        drop(waiting);
+        for bell in due {
             // Whoever no longer waits hears nothing.
             let _ = bell.send(());
         }
-        self.arm(&waiting)
+        armed
     }
 
     /// Sets the timer to the earliest moment; without one it is only cancelled by a step.

@@ -136,10 +136,10 @@ impl Spawner {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(clock: Clock, cgroups: Option<Cgroups>) -> io::Result<Self> {
+    pub fn start(clock: &Clock, cgroups: Option<Cgroups>) -> io::Result<Self> {
         let (queue, orders) = queue::queue();
         let (loaded, finished) = queue::queue();
-        let loader = Loader { orders, loaded, clock };
+        let loader = Loader { orders, loaded, clock: clock.to_read() };
         for number in 0..thread::available_parallelism().map_or(1, NonZero::get) {
             let loader = loader.clone();
             thread::Builder::new().name(format!("spawn-{number}")).spawn(move || loader.run())?;
