@@ -11,6 +11,7 @@
 //!
 //! The task ends when the run has; dropping its `Body` before that kills the run. Nothing is decided here.
 
+mod finish;
 mod task;
 
 use std::{fs, path::PathBuf, sync::Arc};
@@ -18,18 +19,17 @@ use std::{fs, path::PathBuf, sync::Arc};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::warn;
 
-pub use self::task::chain;
 use self::task::{Orders, Task};
+pub use self::{finish::Finished, task::chain};
 use crate::{
-    decide::life::{End, LifeAction, LifeEvent},
+    decide::life::{LifeAction, LifeEvent},
     host::{machine::Machine, scanner::ScanRequest},
     model::{
         event,
-        exit::Exit,
         id::{JobKind, RunId},
         job::Job,
         log::Level,
-        run::{Outcome, RunPhase, RunRecord},
+        run::{RunPhase, RunRecord},
         time::Mono,
     },
     os::{output::Activity, process::Group, workcopy::WorkCopy},
@@ -98,11 +98,6 @@ pub struct Body {
     cut: Option<Arc<Notify>>,
     sweep: Option<oneshot::Sender<()>>,
 }
-
-/// A run that is over, while its record does not say so yet.
-#[derive(Debug)]
-#[must_use]
-pub struct Finished(Box<Body>);
 
 impl Body {
     /// Takes up a run: notes it in the journal, and keeps for its log to say so when it is started or takes a while.
@@ -225,23 +220,6 @@ impl Body {
         None
     }
 
-    /// Says in the log how it ended, and what its record is from now on.
-    pub fn finish(mut self, end: &End) -> Finished {
-        let now = self.machine.now();
-        self.say_end(end);
-        let log = &self.log;
-        let record = Arc::make_mut(&mut self.record);
-        record.phase = RunPhase::Ended(end.outcome);
-        record.ended = Some(now.wall.max(record.started));
-        record.duration_ms = u64::try_from(now.mono.since(self.began).as_millis()).ok();
-        record.exit = end.exit;
-        record.reason = (!end.reason.is_empty()).then(|| end.reason.clone());
-        if let Some(span) = &mut record.log {
-            span.end = log.position(now).ok().map(|position| position.offset);
-        }
-        Finished(Box::new(self))
-    }
-
     /// Writes the record, and tells whether it is written. One that is not does not stop the run.
     pub fn keep(&self) -> bool {
         if let Err(error) = record::write(&self.machine.layout, &self.record) {
@@ -251,31 +229,6 @@ impl Body {
             return false;
         }
         true
-    }
-
-    fn say_end(&self, end: &End) {
-        let now = self.machine.now();
-        match (end.exit, &end.stop) {
-            (None, Some(_)) => {}
-            (Some(Exit::Code(0)), _) if end.outcome != Outcome::Failed => {}
-            (Some(exit), Some(_)) => self.log.sys_before(Level::Info, now, &format!("WebJob ended with {exit}")),
-            (Some(Exit::Signal(_)), None) => {
-                let text = format!("Job failed due to {}", end.reason);
-                self.log.sys_before(Level::Err, now, &text);
-            }
-            (Some(exit @ Exit::Code(code)), None) => {
-                let failed = !self.job.settings.success_exit_codes.contains(&code);
-                let level = if failed { Level::Err } else { Level::Info };
-                let word = if failed { "Job failed due to" } else { "Job succeeded with" };
-                self.log.sys_before(level, now, &format!("{word} {exit}"));
-            }
-            (None, None) => self.log.sys_before(Level::Err, now, &format!("WebJob run failed due to: {}", end.reason)),
-        }
-        if let Some(stop) = &end.stop {
-            self.log.sys_before(Level::Info, now, &format!("WebJob was {stop}"));
-        }
-        let word = record::status_word(RunPhase::Ended(end.outcome));
-        self.log.sys(Level::Info, now, &format!("Status changed to {word}"));
     }
 
     /// Prepares the run, and tells whether it is prepared already: its copy is there, and nobody has left anything to
@@ -363,28 +316,6 @@ impl Body {
             // An actor that is gone has nothing to do with it any more.
             let _ = facts.send(Box::new(Fact { run, news: News::Event(LifeEvent::GroupGone) })).await;
         });
-    }
-}
-
-impl Finished {
-    /// Returns its record.
-    pub fn record(&self) -> &Arc<RunRecord> {
-        &self.0.record
-    }
-
-    /// Writes its record, closes it in the journal and tells of its end.
-    pub fn close(self) -> Arc<RunRecord> {
-        let body = self.0;
-        // A record that could not be closed stays in the journal: the next start closes it.
-        if body.keep() {
-            body.machine.note_closed(&body.record);
-        }
-        if body.is_stop_announced {
-            // The job may have removed it.
-            let _ = fs::remove_file(&body.shutdown_file);
-        }
-        body.machine.tell(event::News::RunEnded(Arc::clone(&body.record)));
-        body.record
     }
 }
 

@@ -5,7 +5,7 @@
 //! sleeps until a moment of it is woken when that happens, to look again.
 //!
 //! Nothing polls: on Linux one timer of the kernel tells the whole process of due moments, to the microsecond, and of steps
-//! ([`alarms`]). Elsewhere sleeps are cut into slices of at most a minute and a step is noticed at the end of a slice.
+//! (`alarms`). Elsewhere sleeps are cut into slices of at most a minute and a step is noticed at the end of a slice.
 
 #[cfg_attr(not(target_os = "linux"), path = "clock/alarms_none.rs")]
 mod alarms;

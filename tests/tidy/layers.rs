@@ -77,8 +77,11 @@ pub fn unreachable(source: &Source, sources: &[Source]) -> Option<String> {
     let (name, parent) = module.split_last().expect("a module below the crate has a name");
     let declares = |other: &Source| {
         let tokens: Vec<_> = other.tokens.clone().into_iter().map(|token| token.to_string()).collect();
-        let by_path = format!("path = \"{name}.rs\"");
-        tokens.windows(3).any(|three| three == ["mod", name, ";"]) || other.text.contains(&by_path)
+        // From a file beside the folder of its modules, a path begins with that folder.
+        let folder = parent.last().map_or(String::new(), |parent| format!("{parent}/"));
+        let by_path = ["", &*folder].map(|folder| format!("path = \"{folder}{name}.rs\""));
+        tokens.windows(3).any(|three| three == ["mod", name, ";"])
+            || by_path.iter().any(|path| other.text.contains(path))
     };
     let reached = sources.iter().any(|other| {
         other.path.starts_with("src/")
