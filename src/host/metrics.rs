@@ -193,6 +193,11 @@ impl Metrics {
         }
     }
 
+    /// Notes how a job's last run ended, for the reason of the restart that follows: it may be told of first.
+    pub fn last_end(&self, job: &JobId, outcome: Outcome) {
+        self.known().entry(job.clone()).or_default().last_end = Some(outcome);
+    }
+
     fn run_ended(&self, run: &RunRecord) {
         let Some(outcome) = run.outcome() else { return };
         self.runs.get_or_create(&RunLabel::of(run, outcome)).inc();

@@ -87,7 +87,7 @@ impl Clock {
             tokio::select! {
                 // Cancel-safe: a sleep that is dropped leaves nothing behind, the clock is read again.
                 () = self.pass(moment, left) => {
-                    if self.alarms.is_none() && ran_apart(before, self.now()) {
+                    if !self.hears_steps() && ran_apart(before, self.now()) {
                         return Woke::ClockStepped;
                     }
                 }
@@ -115,7 +115,11 @@ impl Clock {
     }
 
     fn slice(&self, left: Duration) -> Duration {
-        if self.alarms.is_some() { left } else { left.min(SLICE_MAX) }
+        if self.hears_steps() { left } else { left.min(SLICE_MAX) }
+    }
+
+    fn hears_steps(&self) -> bool {
+        self.alarms.as_ref().is_some_and(|alarms| alarms.are_attended())
     }
 }
 

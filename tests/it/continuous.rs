@@ -233,6 +233,26 @@ fn a_job_that_writes_into_its_own_folder_runs_on() {
 }
 
 #[test]
+fn a_life_is_closed_though_the_next_one_cannot_even_be_started() {
+    let root = Root::new();
+    let settings = r#"{"is_in_place": true, "env_file": "vars", "restart": {"delay": 50}}"#;
+    let files = [("run.sh", "#!/bin/bash\nrm vars\nexec sleep 1000\n"), ("vars", "A=1\n"), ("settings.job", settings)];
+    root.job("continuous/a", &files);
+    let host = root.host();
+    life(&host, "a");
+    let first = host.runs("continuous/a")[0]["id"].as_str().expect("an id").to_owned();
+    eventually("its variables are gone", || (!root.path("jobs/continuous/a/vars").exists()).then_some(()));
+    let restarted = host.post("/api/v1/jobs/continuous/a/restart");
+    assert!(restarted.status < 300, "{}", restarted.text());
+    let second = eventually("the next life", || {
+        let newest = host.runs("continuous/a")[0]["id"].as_str()?.to_owned();
+        (newest != first).then_some(newest)
+    });
+    assert_eq!(host.until_ended("continuous/a", &first)["outcome"], "stopped");
+    assert_eq!(host.until_ended("continuous/a", &second)["outcome"], "failed");
+}
+
+#[test]
 fn a_folder_that_goes_takes_its_job_along_and_may_come_back_at_once() {
     let root = Root::new();
     let slow = "#!/bin/bash\ntrap 'while [ ! -e $WEBJOBS_DATA_PATH/go ]; do sleep 0.02; done; echo gone; exit 0' TERM\n\

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use webjobd::os::process::Cgroups;
+
 use crate::world::{Host, Root, eventually, is_alive, pid_in, processes_of};
 
 /// Starts a daemon in each way that leaves the group; the pids are in files of the data folder.
@@ -23,6 +25,22 @@ touch all
 "#;
 
 const DAEMON_PIDS: [&str; 4] = ["session", "double", "bare", "twice"];
+
+#[test]
+fn a_run_that_lives_on_has_a_cgroup_where_one_can_be_had() {
+    let root = Root::new();
+    root.job("continuous/a", &[("run.sh", "#!/bin/sh\nexec sleep 1000\n")]);
+    let can = Cgroups::open(&format!("it-{}", std::process::id())).inspect(Cgroups::remove);
+    let host = root.host();
+    host.until_state("continuous/a", "running");
+    let pid = processes_of(&root)[0];
+    let place = || fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("its place");
+    match can {
+        Ok(_) => eventually("its cgroup", || place().contains("/webjobd.").then_some(())),
+        Err(error) => eprintln!("no cgroup can be had here ({error})"),
+    }
+    assert!(host.stop().success());
+}
 
 fn started(root: &Root, kind: &str) -> Vec<u32> {
     let data = format!("data/jobs/{kind}/tree");

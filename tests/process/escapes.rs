@@ -207,15 +207,15 @@ async fn whoever_came_before_the_cgroup_is_moved_into_it() {
 #[tokio::test]
 async fn a_run_that_ends_while_it_gets_its_cgroup_leaves_none() {
     let name = format!("test-late-{}", std::process::id());
-    let cgroups = Cgroups::open(&name).ok();
-    let world = World::with_cgroups(cgroups.clone()).await;
-    for _ in 0..20 {
-        let child = world.start("exit 3").await;
+    let world = World::with_cgroups(Cgroups::open(&name).ok()).await;
+    // Some end before their move, some in it, some after it.
+    for hundredths in 0..10 {
+        let child = world.start(&format!("sleep 0.0{hundredths}; exit 3")).await;
         // Given up in the middle, a move goes on by itself.
         let exit = tokio::select! {
             biased;
-            () = child.contain() => None,
             exit = child.exited() => Some(exit),
+            () = child.contain() => None,
         };
         let exit = match exit {
             Some(exit) => exit,
@@ -224,21 +224,45 @@ async fn a_run_that_ends_while_it_gets_its_cgroup_leaves_none() {
         assert_eq!(exit.expect("an exit"), Exit::Code(3));
         assert_eq!(soon("the end", child.finish()).await.left, 0);
     }
-    if cgroups.is_some() {
-        let place = cgroup_place(&name);
-        let inside = fs::read_dir(&place).expect("its place").flatten();
-        let left: Vec<_> = inside.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).collect();
-        assert!(left.is_empty(), "{left:?}");
+    let inside = cgroup_place(&name).map(|place| fs::read_dir(place).expect("its place"));
+    let inside = inside.into_iter().flatten().flatten();
+    let left: Vec<_> = inside.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test]
+async fn whoever_was_put_elsewhere_stays_there() {
+    let name = format!("test-elsewhere-{}", std::process::id());
+    let cgroups = Cgroups::open(&name);
+    let world = World::with_cgroups(cgroups.as_ref().ok().cloned()).await;
+    let child = world.start("sleep 1000 & echo $! > inner; wait").await;
+    let inner = world.pid_in("inner").await;
+    let place = |pid: u32| fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("its place");
+    // As a container's runtime does.
+    let elsewhere = cgroup_place(&name).map(|place| place.with_file_name(format!("inner-{inner}")));
+    if let Some(elsewhere) = &elsewhere {
+        fs::create_dir(elsewhere).expect("a cgroup");
+        fs::write(elsewhere.join("cgroup.procs"), inner.to_string()).expect("it is moved");
+        child.contain().await;
+        assert!(place(inner).contains("/inner-"), "{}", place(inner));
+        assert!(place(child.pid()).contains("/webjobd.test-elsewhere-"), "{}", place(child.pid()));
+    } else {
+        eprintln!("no cgroup can be had here");
+    }
+    let ended = soon("the end", child.finish()).await;
+    assert_eq!((ended.killed >= 1, ended.left), (true, 0), "{ended:?}");
+    if let Some(elsewhere) = elsewhere {
+        eventually("its cgroup goes", || fs::remove_dir(&elsewhere).ok()).await;
     }
 }
 
-/// Finds the place of that name, wherever the second version of cgroups is mounted.
-fn cgroup_place(name: &str) -> PathBuf {
+/// Finds the place of that name, wherever the second version of cgroups is mounted; it goes while nobody is inside.
+fn cgroup_place(name: &str) -> Option<PathBuf> {
     let memberships = fs::read_to_string("/proc/self/cgroup").expect("our place");
-    let own = memberships.lines().find_map(|line| line.strip_prefix("0::/")).expect("a line of it");
+    let own = memberships.lines().find_map(|line| line.strip_prefix("0::/"))?;
     let mounts = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(Path::new);
     let places = mounts.map(|mount| mount.join(own).join(format!("webjobd.{name}")));
-    places.into_iter().find(|place| place.exists()).expect("the place of cgroups")
+    places.into_iter().find(|place| place.exists())
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ impl Body {
     pub fn finish(mut self, end: &End) -> Finished {
         let now = self.machine.now();
         self.say_end(end);
+        self.machine.view.metrics().last_end(&self.job.id, end.outcome);
         let log = &self.log;
         let record = Arc::make_mut(&mut self.record);
         record.phase = RunPhase::Ended(end.outcome);

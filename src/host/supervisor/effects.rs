@@ -27,7 +27,11 @@ impl Supervisor {
     pub(super) fn perform(&mut self, place: usize, action: Action, job: &Arc<Job>) -> Option<Event> {
         match action {
             Action::Claim => return Some(self.claim(job)),
-            Action::Release => self.release(place),
+            Action::Release => {
+                // Whoever takes over reads the record.
+                self.close_finished(job);
+                self.release(place);
+            }
             Action::Begin(trigger) => self.begin(place, trigger, job),
             Action::Life(action) => {
                 return self.copies[place].body.as_mut().and_then(|body| body.perform(action)).map(Event::Life);
@@ -35,6 +39,8 @@ impl Supervisor {
             Action::Finish(end) => {
                 self.copies[place].policy = None;
                 if let Some(body) = self.copies[place].body.take() {
+                    // One that could not even be started ends by the event that began it.
+                    self.close_finished(job);
                     let finished = body.finish(&end);
                     self.latest = Some(Arc::clone(finished.record()));
                     self.finished = Some(finished);

@@ -87,6 +87,11 @@ impl Alarms {
         armed.map(|()| alarm)
     }
 
+    /// Tells whether somebody attends to the timer.
+    pub(super) fn are_attended(&self) -> bool {
+        !self.waiting().is_over
+    }
+
     /// Tells everybody that the clock was set.
     pub(super) fn step(&self) {
         self.steps.send_modify(|count| *count += 1);

@@ -28,6 +28,11 @@ impl Alarms {
     }
 
     /// Cannot be called.
+    pub(super) fn are_attended(&self) -> bool {
+        match self.none {}
+    }
+
+    /// Cannot be called.
     ///
     /// # Errors
     /// Never.

@@ -18,12 +18,12 @@ use std::{
     },
 };
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     model::id::RunId,
     os::process::{
-        procfs,
+        procfs::{self, ProcessId},
         tree::{self, Ended},
     },
 };
@@ -44,14 +44,17 @@ pub struct Cgroups(Arc<Place>);
 #[derive(Debug)]
 struct Place {
     folder: PathBuf,
+    /// The cgroup that the host was in when it opened the place, as `/proc` calls it.
+    own: String,
     made: AtomicU64,
     /// Whose turn it is to move: together they would only wait for each other in the kernel, each on a thread.
-    turn: Semaphore,
+    turn: Arc<Semaphore>,
 }
 
 impl Place {
     fn at(folder: PathBuf) -> Self {
-        Self { folder, made: AtomicU64::new(0), turn: Semaphore::new(1) }
+        let own = procfs::cgroup(std::process::id()).unwrap_or_default();
+        Self { folder, own, made: AtomicU64::new(0), turn: Arc::new(Semaphore::new(1)) }
     }
 }
 
@@ -82,9 +85,27 @@ impl Cgroups {
     }
 
     /// Waits for the turn to move processes, which is over when what is returned is dropped. Cancel-safe.
-    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+    pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
         // It is never closed.
-        self.0.turn.acquire().await.ok()
+        Arc::clone(&self.0.turn).acquire_owned().await.ok()
+    }
+
+    /// Tells whether a process is where the host's children begin: one that is elsewhere was put there on purpose, by a
+    /// container's runtime or a host within the run, and stays.
+    pub(super) fn has(&self, process: ProcessId) -> bool {
+        procfs::cgroup(process.pid).as_deref() == Some(&*self.0.own) && tree::is_alive(&process)
+    }
+
+    /// Moves a process into a run's cgroup. The kernel looks for it after some waiting: one that came to its number
+    /// meanwhile is moved back.
+    pub(super) fn move_into(&self, cgroup: &Cgroup, process: ProcessId) {
+        let _ = cgroup.add(process.pid);
+        if !tree::is_alive(&process)
+            && let Some(own) = self.0.folder.parent()
+        {
+            // Most likely nobody has the number.
+            let _ = fs::write(own.join("cgroup.procs"), process.pid.to_string());
+        }
     }
 
     /// Ends every process in the place and removes what is empty: after a crash, before anything is started.

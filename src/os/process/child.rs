@@ -99,10 +99,14 @@ impl Child {
     /// Cancel-safe: a move that has begun goes on.
     pub async fn contain(&self) {
         let Some(cgroups) = &self.leader.cgroups else { return };
-        let _turn = cgroups.turn().await;
+        let turn = cgroups.turn().await;
         let leader = Arc::clone(&self.leader);
+        let contain = move || {
+            leader.contain();
+            drop(turn);
+        };
         // It ends early when the host does, which needs no cgroup any more.
-        let _ = tokio::task::spawn_blocking(move || leader.contain()).await;
+        let _ = tokio::task::spawn_blocking(contain).await;
     }
 
     /// Waits until the leader has exited. It is not reaped; the answer may be asked for again. Cancel-safe.
@@ -279,7 +283,7 @@ impl Leader {
         let _moving = self.moving.blocking_lock();
         let is_reaped = *self.reaped();
         if let Some(cgroups) = self.cgroups.as_ref().filter(|_| !is_reaped && !has_exited(self.pid)) {
-            self.tree.enter(cgroups);
+            self.tree.enter(cgroups, || has_exited(self.pid));
         }
     }
 

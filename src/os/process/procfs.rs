@@ -62,6 +62,13 @@ pub(super) fn environment(pid: u32) -> Environment {
     Environment(read(format!("/proc/{pid}/environ")).unwrap_or_default())
 }
 
+/// Reads which cgroup of the second version a process is in.
+pub(super) fn cgroup(pid: u32) -> Option<String> {
+    let memberships = read(format!("/proc/{pid}/cgroup")).ok()?;
+    let memberships = String::from_utf8(memberships).ok()?;
+    memberships.lines().find_map(|line| line.strip_prefix("0::")).map(str::to_owned)
+}
+
 /// Reads the number that marks a process as one of a run.
 pub(super) fn number(pid: u32) -> Option<u64> {
     parse_number(&read(format!("/proc/{pid}/limits")).ok()?)

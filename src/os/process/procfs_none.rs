@@ -48,6 +48,10 @@ pub(super) fn environment(_pid: u32) -> Environment {
     Environment::default()
 }
 
+pub(super) fn cgroup(_pid: u32) -> Option<String> {
+    None
+}
+
 pub(super) fn number(_pid: u32) -> Option<u64> {
     None
 }

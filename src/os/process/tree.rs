@@ -64,21 +64,25 @@ impl Tree {
     }
 
     /// Moves the run into a cgroup of its own, if it can be: its leader, which must not be reaped meanwhile, and all other
-    /// members.
-    pub(super) fn enter(&self, cgroups: &Cgroups) {
+    /// members that nobody has put elsewhere. `is_over` tells whether that is worth the while no more.
+    pub(super) fn enter(&self, cgroups: &Cgroups, is_over: impl Fn() -> bool) {
+        let leader = procfs::stat(self.leader).map(|stat| id(self.leader, &stat));
+        if !leader.is_some_and(|leader| cgroups.has(leader)) {
+            return;
+        }
         let Ok(cgroup) = cgroups.create(self.mark.run, self.number) else { return };
         if cgroup.add(self.leader).is_err() {
             return cgroup.remove();
         }
         // Only what is started after a move begins inside.
         for _ in 0..ENTRIES_MAX {
-            let inside: BTreeSet<_> = cgroup.members().into_iter().collect();
-            let outside: Vec<_> = self.living(true).into_iter().filter(|id| !inside.contains(&id.pid)).collect();
+            let outside: Vec<_> = self.living(true).into_iter().filter(|id| cgroups.has(*id)).collect();
             if outside.is_empty() {
                 break;
             }
-            for id in outside {
-                let _ = cgroup.add(id.pid);
+            // An end waits for this.
+            for id in outside.into_iter().take_while(|_| !is_over()) {
+                cgroups.move_into(&cgroup, id);
             }
         }
         // The first one counts; there is only one.
@@ -98,7 +102,11 @@ impl Tree {
             }
             closure(roots, Some(self.leader))
         });
-        *self.seen() = living.clone();
+        let mut seen = self.seen();
+        // Another look may go on beside this one, and know more.
+        seen.retain(|id| living.contains(id) || is_alive(id));
+        seen.extend(&living);
+        drop(seen);
         living
     }
 
@@ -236,6 +244,7 @@ pub(super) fn id(pid: u32, stat: &Stat) -> ProcessId {
     ProcessId { pid, started: stat.started }
 }
 
-fn is_alive(id: &ProcessId) -> bool {
+/// Tells whether a process lives and is the one that is meant.
+pub(super) fn is_alive(id: &ProcessId) -> bool {
     procfs::stat(id.pid).is_some_and(|stat| stat.is_alive() && stat.started == id.started)
 }
