@@ -2,6 +2,8 @@
 //!
 //! No state has a catch-all arm: a new event must be thought about in each of them.
 
+use std::time::Duration;
+
 use super::{Action, CLAIM_AGAIN, Event, IdleWhy, Policy, State, Step, Then};
 use crate::{
     decide::{
@@ -182,6 +184,10 @@ impl Up {
     }
 }
 
+/// Shortest rest after a life that had no process: such lives take no time, and without a rest one would follow the other
+/// while nothing else gets its turn.
+const DELAY_UNSTARTED_MIN: Duration = Duration::from_secs(1);
+
 /// Decides what comes after a life.
 fn follow(then: Then, in_a_row: u32, end: &End, now: Now, policy: &Policy) -> Step {
     match then {
@@ -190,8 +196,11 @@ fn follow(then: Then, in_a_row: u32, end: &End, now: Now, policy: &Policy) -> St
         Then::Policy => {
             let past = Past { outcome: end.outcome, lived: end.lived, in_a_row };
             match policy.restart.after(past, policy.luck) {
-                Verdict::Again { delay, in_a_row } if delay.is_zero() => claim_again(Trigger::Restart, in_a_row),
+                Verdict::Again { delay, in_a_row } if delay.is_zero() && end.exit.is_some() => {
+                    claim_again(Trigger::Restart, in_a_row)
+                }
                 Verdict::Again { delay, in_a_row } => {
+                    let delay = if end.exit.is_some() { delay } else { delay.max(DELAY_UNSTARTED_MIN) };
                     let why = if end.reason.is_empty() { "it ended".to_owned() } else { end.reason.clone() };
                     let state = State::Backoff { until: now.mono + delay, in_a_row, why };
                     (state, vec![Action::SayBackoff(delay)])

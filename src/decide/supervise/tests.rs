@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    decide::life::Process,
+    decide::life::{Awaited, Process},
     model::{
         exit::{Exit, StopSignal},
         run::Outcome,
@@ -122,6 +122,23 @@ fn word(state: &State) -> &'static str {
         State::Up { .. } => "up",
         State::Backoff { .. } => "backoff",
     }
+}
+
+#[test]
+fn a_life_that_had_no_process_is_followed_by_a_rest_though_the_delay_is_zero() {
+    let mut policy = policy();
+    policy.restart.fixed_delay = Some(Duration::ZERO);
+    let up = |life| State::Up { life, then: Then::Policy, in_a_row: 0 };
+    let failed = Event::Life(LifeEvent::StartFailed { why: "no such file".to_owned() });
+    let (state, _) = up(Life::Spawning { stop: None, at_once: false }).step(failed, at(5.0), &policy);
+    assert!(matches!(state, State::Backoff { until, .. } if until == at(6.0).mono), "{state:?}");
+
+    let process = Process { pid: 7, since: at(5.0).mono, output_closed: true };
+    let life = Life::Draining { process, exit: Exit::Code(1), why: None, until: at(9.0).mono, group: Awaited::No };
+    let swept = Event::Life(LifeEvent::Swept { survivors: 0 });
+    let (state, _) = up(life).step(Event::Tick, at(9.0), &policy);
+    let (state, _) = state.step(swept, at(9.0), &policy);
+    assert!(matches!(state, State::Claiming { .. }), "{state:?}");
 }
 
 #[test]
