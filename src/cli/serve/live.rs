@@ -40,9 +40,9 @@ use crate::{
 /// Threads of the runtime. Starting programs has threads of its own, and nothing else blocks.
 const THREADS: usize = 2;
 
-/// From ready to the moments at which the start's memory is given back: most jobs that are kept running are started by the
-/// first, and have their cgroups by the second.
-const RESTS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
+/// From ready to the moment at which the start's memory is given back: most jobs that are kept running are started by then,
+/// and have their cgroups.
+const REST: Duration = Duration::from_millis(1300);
 
 /// Sends what webjobd says of itself to standard error; `RUST_LOG` chooses how much.
 pub fn trace() {
@@ -200,11 +200,9 @@ async fn reload(host: &Host, api: &ServedApi) {
 
 /// Gives back what the start needed, when it is over for good.
 async fn give_back() {
-    for rest in RESTS {
-        pause(Some(rest)).await;
-        // One that does not come to it costs nothing but memory.
-        let _ = task::spawn_blocking(memory::give_back).await;
-    }
+    pause(Some(REST)).await;
+    // One that does not come to it costs nothing but memory.
+    let _ = task::spawn_blocking(memory::give_back).await;
 }
 
 /// Waits for so long; for ever without a time.
