@@ -109,6 +109,21 @@ fn numbers_tell_of_runs_and_of_what_runs() {
 }
 
 #[test]
+fn a_host_has_room_for_many_open_files_from_the_start() {
+    let root = Root::new();
+    let host = root.host();
+    let number = |file: &str, name: &str| -> u64 {
+        let text = fs::read_to_string(format!("/proc/{}/{file}", host.pid())).expect("what the kernel tells");
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).expect(name);
+        let number = line.split_whitespace().next().expect("a number");
+        // No limit at all is told by a word.
+        number.parse().unwrap_or(u64::MAX)
+    };
+    let (room, limit) = (number("status", "FDSize:"), number("limits", "Max open files"));
+    assert!(room >= limit.min(8192), "{room} of {limit}");
+}
+
+#[test]
 fn a_service_manager_hears_when_the_host_is_ready_alive_reads_again_and_stops() {
     let root = Root::new();
     let heard = root.path("notify");
