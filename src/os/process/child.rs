@@ -94,8 +94,8 @@ impl Child {
         Group(self.leader.clone())
     }
 
-    /// Gives the run a cgroup of its own where one is to be had, with all who are known to belong to it by then: from there on
-    /// nobody can slip away from it. A move takes some 10 ms, one run after the other, so it is for runs that last.
+    /// Gives the run a cgroup of its own where one is to be had, with all who belong to it and were put nowhere else: from
+    /// there on none of these can slip away. A move takes some 10 ms, one run after the other, so it is for runs that last.
     /// Cancel-safe: a move that has begun goes on.
     pub async fn contain(&self) {
         let Some(cgroups) = &self.leader.cgroups else { return };
