@@ -109,6 +109,24 @@ fn numbers_tell_of_runs_and_of_what_runs() {
 }
 
 #[test]
+fn restarts_without_delay_are_counted_by_the_end_that_they_follow() {
+    let root = Root::new();
+    let script = "#!/bin/bash\ncd \"$WEBJOBS_DATA_PATH\"\necho >> lives\n\
+                  [ $(wc -l < lives) -gt 3 ] && exec sleep 1000\nexit 3\n";
+    root.job("continuous/loop", &[("run.sh", script)]);
+    let host = root.host_with(&[], &[("WEBJOBS_RESTART_TIME", "0")]);
+    let counted = eventually("three restarts", || {
+        let text = host.get("/metrics").text();
+        let lines = text.lines().filter(|line| line.starts_with("webjobd_job_restarts_total{"));
+        let counted: Vec<_> = lines.map(str::to_owned).collect();
+        counted.iter().any(|line| line.ends_with(" 3")).then_some(counted)
+    });
+    assert_eq!(counted, [r#"webjobd_job_restarts_total{job="loop",kind="continuous",reason="failed"} 3"#]);
+    let ended = || host.runs("continuous/loop").iter().filter(|run| run["outcome"] == "failed").count();
+    eventually("three lives are closed", || (ended() == 3).then_some(()));
+}
+
+#[test]
 fn a_host_has_room_for_many_open_files_from_the_start() {
     let root = Root::new();
     let host = root.host();
