@@ -23,6 +23,8 @@ use crate::{
     },
     os::process::{
         cgroup::Cgroups,
+        exits,
+        launch::Handle,
         orphans,
         procfs::{Process, ProcessId},
         tree::{Ended, Tree},
@@ -45,7 +47,7 @@ pub struct Group(Arc<Leader>);
 #[derive(Debug)]
 struct Leader {
     pid: u32,
-    handle: duct::Handle,
+    handle: Handle,
     tree: Tree,
     /// Where it gets a cgroup, if it can have one.
     cgroups: Option<Cgroups>,
@@ -67,7 +69,7 @@ enum Waiter {
 
 impl Child {
     /// Takes charge of a started process. Called within a runtime.
-    pub(super) fn new(handle: duct::Handle, tree: Tree, cgroups: Option<Cgroups>, started: Now) -> io::Result<Self> {
+    pub(super) fn new(handle: Handle, tree: Tree, cgroups: Option<Cgroups>, started: Now) -> io::Result<Self> {
         let (pid, moving, reaped, is_over) = (tree.leader, Default::default(), Default::default(), Default::default());
         let leader = Arc::new(Leader { pid, handle, tree, cgroups, moving, reaped, is_over });
         match Waiter::new(&leader) {
@@ -246,12 +248,12 @@ impl Leader {
     #[cfg(unix)]
     fn exit(&self) -> io::Result<Option<Exit>> {
         use rustix::process::WaitIdOptions as Options;
-        wait(self.pid, Options::EXITED | Options::NOWAIT | Options::NOHANG)
+        exits::wait(self.pid, Options::EXITED | Options::NOWAIT | Options::NOHANG)
     }
 
     #[cfg(not(unix))]
     fn exit(&self) -> io::Result<Option<Exit>> {
-        let output = self.handle.try_wait()?;
+        let output = self.handle.duct().map(duct::Handle::try_wait).transpose()?.flatten();
         Ok(output.map(|output| Exit::Code(output.status.code().unwrap_or(-1))))
     }
 
@@ -259,7 +261,7 @@ impl Leader {
     fn signal(&self, signal: StopSignal) -> io::Result<bool> {
         use rustix::process::{Signal, kill_process_group};
         let signal = Signal::from_named_raw(signal.number()).ok_or(io::ErrorKind::InvalidInput)?;
-        let group = to_pid(self.pid).ok_or(io::ErrorKind::InvalidInput)?;
+        let group = exits::to_pid(self.pid).ok_or(io::ErrorKind::InvalidInput)?;
         let reaped = self.reaped();
         if *reaped {
             return Ok(false);
@@ -276,14 +278,17 @@ impl Leader {
     #[expect(clippy::disallowed_methods, reason = "there are no groups here")]
     fn signal(&self, _signal: StopSignal) -> io::Result<bool> {
         let reaped = self.reaped();
-        if *reaped { Ok(false) } else { self.handle.kill().map(|()| true) }
+        match self.handle.duct() {
+            Some(handle) if !*reaped => handle.kill().map(|()| true),
+            _ => Ok(false),
+        }
     }
 
     fn contain(&self) {
         let _moving = self.moving.blocking_lock();
         let is_reaped = *self.reaped();
-        if let Some(cgroups) = self.cgroups.as_ref().filter(|_| !is_reaped && !has_exited(self.pid)) {
-            self.tree.enter(cgroups, || has_exited(self.pid));
+        if let Some(cgroups) = self.cgroups.as_ref().filter(|_| !is_reaped && !exits::has_exited(self.pid)) {
+            self.tree.enter(cgroups, || exits::has_exited(self.pid));
         }
     }
 
@@ -296,7 +301,7 @@ impl Leader {
         if !*reaped {
             *reaped = true;
             // It has exited, so this does not wait; an error means that somebody else has reaped it.
-            orphans::forget_leader(self.pid, || drop(self.handle.try_wait()));
+            orphans::forget_leader(self.pid, || self.handle.reap(self.pid));
         }
     }
 }
@@ -305,8 +310,7 @@ impl Drop for Leader {
     fn drop(&mut self) {
         let reaped = *self.reaped();
         if !reaped {
-            // The handle, dropped next, reaps the process now or when the next one is started.
-            orphans::forget_leader(self.pid, || ());
+            self.handle.abandon(self.pid);
         }
     }
 }
@@ -333,61 +337,15 @@ impl Waiter {
         let leader = leader.clone();
         let body = move || {
             #[cfg(unix)]
-            let _ = wait(leader.pid, rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT);
+            let _ = exits::wait(
+                leader.pid,
+                rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT,
+            );
             #[cfg(not(unix))]
-            let _ = leader.handle.wait();
+            let _ = leader.handle.duct().map(duct::Handle::wait);
             done.send_replace(true);
         };
         std::thread::Builder::new().name("wait".to_owned()).stack_size(STACK_BYTES).spawn(body)?;
         Ok(Self::Thread(waiting))
-    }
-}
-
-/// Tells whether a child of ours has exited. It is not reaped.
-#[cfg(unix)]
-pub(super) fn has_exited(pid: u32) -> bool {
-    use rustix::process::WaitIdOptions as Options;
-    wait(pid, Options::EXITED | Options::NOWAIT | Options::NOHANG).is_ok_and(|exit| exit.is_some())
-}
-
-/// Nobody can tell without taking the exit.
-#[cfg(not(unix))]
-pub(super) fn has_exited(_pid: u32) -> bool {
-    false
-}
-
-#[cfg(unix)]
-fn wait(pid: u32, options: rustix::process::WaitIdOptions) -> io::Result<Option<Exit>> {
-    use rustix::process::{WaitId, waitid};
-    let pid = to_pid(pid).ok_or(io::ErrorKind::InvalidInput)?;
-    let status = rustix::io::retry_on_intr(|| waitid(WaitId::Pid(pid), options))?;
-    Ok(status.map(|status| match status.terminating_signal() {
-        Some(number) => Exit::Signal(number),
-        None => Exit::Code(status.exit_status().unwrap_or(-1)),
-    }))
-}
-
-#[cfg(unix)]
-pub(super) fn to_pid(pid: u32) -> Option<rustix::process::Pid> {
-    rustix::process::Pid::from_raw(i32::try_from(pid).ok()?)
-}
-
-#[cfg(all(test, unix))]
-mod tests {
-    use super::*;
-
-    #[test]
-    #[expect(clippy::disallowed_methods, reason = "a bare program that waits for its input to end")]
-    fn an_exit_is_seen_before_it_is_reaped() {
-        let (input, end) = std::io::pipe().expect("a pipe");
-        let child = duct::cmd!("cat").stdin_file(input).stdout_null().start().expect("a child");
-        let pid = child.pids()[0];
-        assert!(!has_exited(pid), "it waits for its input");
-        drop(end);
-        let options = rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT;
-        wait(pid, options).expect("its exit");
-        assert!(has_exited(pid), "it has ended and is not reaped");
-        child.wait().expect("it is ours to reap");
-        assert!(!has_exited(pid), "nobody of that number is ours any more");
     }
 }

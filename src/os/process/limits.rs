@@ -1,11 +1,14 @@
-//! Limits that are set on children from outside, as soon as their start has returned. Inside the child it would need a
-//! hook, and with that a slow full `fork`.
+//! Limits of children: set in the child where the start is ours, else from outside as soon as it has returned. Inside the
+//! child it would need a hook then, and with that a slow full `fork`.
 //!
 //! The limit of open files is high for the host, unchanged for the jobs.
 //! A running job costs the host three descriptors, so it takes all it may. Jobs get the old limit back: some programs
 //! close every possible descriptor one by one, and `select` breaks beyond 1,024.
 
 use std::sync::OnceLock;
+
+#[cfg(target_os = "linux")]
+use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
 
 /// Descriptors that the host has room for from the start, those of some 1,600 running jobs. It takes 64 KiB in the kernel.
 #[cfg(unix)]
@@ -51,28 +54,40 @@ pub fn make_room_for_files() {
 #[cfg(not(unix))]
 pub fn make_room_for_files() {}
 
-/// Gives a child the limit back that the host was started with.
+/// Returns the limit of open files that a child is to have: the soft one that the host was started with. `None` where the host
+/// has not raised its own.
+#[cfg(target_os = "linux")]
+pub(super) fn of_files() -> Option<Rlimit> {
+    static LIMIT: OnceLock<Rlimit> = OnceLock::new();
+    let inherited = INHERITED.get()?;
+    let limit = || Rlimit { current: *inherited, maximum: getrlimit(Resource::Nofile).maximum };
+    Some(*LIMIT.get_or_init(limit))
+}
+
+/// Gives a child the limit of open files that it is to have.
 #[cfg(target_os = "linux")]
 pub(super) fn restore(pid: u32) {
-    use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
-    if let Some(inherited) = INHERITED.get() {
-        let limit = Rlimit { current: *inherited, maximum: getrlimit(Resource::Nofile).maximum };
+    if let Some(limit) = of_files() {
         // It fails only for a child that has ended already.
-        let _ = prlimit(super::child::to_pid(pid), Resource::Nofile, limit);
+        let _ = prlimit(super::exits::to_pid(pid), Resource::Nofile, limit);
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 pub(super) fn restore(_pid: u32) {}
 
-/// Puts the number of its run on a child, see [`super::marks`]. Microseconds after its start, unless the machine lets the
-/// program run first: the spawner then looks for those whom it has started meanwhile.
+/// Returns the limit that is the number of a run, see [`super::marks`].
+#[cfg(target_os = "linux")]
+pub(super) fn of_number(number: u64) -> Rlimit {
+    Rlimit { current: Some(number), maximum: Some(number) }
+}
+
+/// Puts the number of its run on a child that was started without. Microseconds after its start, unless the machine lets
+/// the program run first: the spawner then looks for those whom it has started meanwhile.
 #[cfg(target_os = "linux")]
 pub(super) fn mark(pid: u32, number: u64) {
-    use rustix::process::{Resource, Rlimit, prlimit};
-    let limit = Rlimit { current: Some(number), maximum: Some(number) };
     // It fails for a child that has ended, or where an outer host has put a lower number on us: then that one holds.
-    let _ = prlimit(super::child::to_pid(pid), Resource::Locks, limit);
+    let _ = prlimit(super::exits::to_pid(pid), Resource::Locks, of_number(number));
 }
 
 #[cfg(not(target_os = "linux"))]

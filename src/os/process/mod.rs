@@ -1,7 +1,7 @@
 //! The one door to processes: starting, signalling, waiting, and finding those who slipped away.
 //!
 //! ```text
-//!  SpawnRequest ──> Spawner (a few threads, duct) ──> Child ── exited() ──> Exit       the leader's zombie is kept
+//!  SpawnRequest ──> Spawner (a few threads) ────────> Child ── exited() ──> Exit       the leader's zombie is kept
 //!                                                      │  └── group() ───> Group       signals go to the whole group
 //!                                                      └── finish() ─────> Ended       group killed, survivors killed,
 //!                                                                                      then the leader is reaped
@@ -18,8 +18,12 @@
 mod apart;
 mod cgroup;
 mod child;
+#[cfg_attr(not(target_os = "linux"), path = "direct_none.rs")]
+mod direct;
 mod error;
+mod exits;
 mod facts;
+mod launch;
 mod limits;
 mod lost;
 mod marks;

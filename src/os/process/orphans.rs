@@ -15,7 +15,7 @@ use std::{
 };
 
 use crate::os::process::{
-    procfs,
+    exits, procfs,
     tree::{self, Ended},
 };
 #[cfg(unix)]
@@ -30,6 +30,9 @@ static STARTING: RwLock<()> = RwLock::new(());
 
 /// The leaders that are not reaped.
 static LEADERS: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+/// Leaders that nobody waits for any more: reaped here when they end.
+static ABANDONED: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 
 /// Makes this process the parent of all orphans below it. Called once, before anything is started.
 ///
@@ -104,10 +107,10 @@ pub(super) fn orphans() -> Vec<u32> {
     pids
 }
 
-/// Reaps the orphans that have ended.
+/// Reaps the orphans that have ended, and the leaders that were abandoned.
 #[cfg(unix)]
 pub(super) fn reap_orphans() {
-    use rustix::process::{WaitId, WaitIdOptions, waitid};
+    abandoned().retain(|pid| !exits::reap(*pid));
     let first_look = procfs::adopted();
     if first_look.pids.is_empty() {
         return;
@@ -117,9 +120,10 @@ pub(super) fn reap_orphans() {
     // Held to the end: only here are orphans reaped, so a pid on the list stays theirs.
     let leaders = leaders();
     for pid in procfs::adopted().pids {
-        if let Some(pid) = super::child::to_pid(pid).filter(|_| !leaders.contains(&pid)) {
+        // An abandoned one that lost the thread that started it is reaped above, and only there.
+        if !leaders.contains(&pid) && !abandoned().contains(&pid) {
             // Whoever still runs, or is not our child any more, is left alone.
-            let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+            exits::reap(pid);
         }
     }
 }
@@ -143,6 +147,19 @@ pub(super) fn forget_leader(pid: u32, reap: impl FnOnce()) {
     let mut leaders = leaders();
     reap();
     leaders.remove(&pid);
+}
+
+/// Takes a leader off the register whom nobody will reap.
+pub(super) fn abandon_leader(pid: u32) {
+    forget_leader(pid, || {
+        if !exits::reap(pid) {
+            abandoned().insert(pid);
+        }
+    });
+}
+
+fn abandoned() -> MutexGuard<'static, BTreeSet<u32>> {
+    ABANDONED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn leaders() -> MutexGuard<'static, BTreeSet<u32>> {

@@ -220,7 +220,7 @@ impl Process {
 
 /// Opens a descriptor that becomes readable when the process ends.
 pub(super) fn pidfd(pid: u32) -> io::Result<OwnedFd> {
-    let pid = super::child::to_pid(pid).ok_or(io::ErrorKind::InvalidInput)?;
+    let pid = super::exits::to_pid(pid).ok_or(io::ErrorKind::InvalidInput)?;
     Ok(pidfd_open(pid, PidfdFlags::empty())?)
 }
 

@@ -11,11 +11,10 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    io, iter,
+    io,
     num::NonZero,
     panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
-    process::Command,
     sync::Arc,
     thread,
     time::Duration,
@@ -24,14 +23,15 @@ use std::{
 use tokio::sync::oneshot;
 
 use crate::{
-    model::time::Now,
+    model::time::{Mono, Now},
     os::{
         clock::Clock,
         process::{
-            apart,
             cgroup::Cgroups,
-            child::{self, Child},
+            child::Child,
             error::{SpawnError, diagnose},
+            exits,
+            launch::{Handle, Launched, Launcher, Program},
             limits,
             marks::RunMark,
             orphans,
@@ -41,11 +41,8 @@ use crate::{
     },
 };
 
-/// Waits between attempts on a program that is still open for writing, mostly by a copy in another process.
-const BUSY_WAITS_MS: [u64; 5] = [1, 4, 15, 50, 100];
-
-/// A program needs longer than this to load and start another. When we were slower (the machine is busy), there may be
-/// processes without the number that the program got: they are looked for once more. One that has cleared its
+/// A program needs longer than this to load and start another. Where it gets its number from outside and we were slower (the
+/// machine is busy), there may be processes without the number: they are looked for once more. One that has cleared its
 /// environment, left its group and lost its parents by then is found only when the host stops.
 const HEAD_START: Duration = Duration::from_millis(1);
 
@@ -117,12 +114,12 @@ struct Loaded {
 /// A process that was started and is not watched yet.
 struct Process {
     program: PathBuf,
-    handle: duct::Handle,
+    handle: Handle,
     tree: Tree,
     started: Now,
 }
 
-/// What every thread that starts needs. It owns no file, see [`apart`].
+/// What every thread that starts needs. It owns no file, see [`super::apart`].
 #[derive(Clone)]
 struct Loader {
     orders: Work<Order>,
@@ -206,103 +203,71 @@ impl Process {
 
 impl Loader {
     fn run(self) {
-        let is_apart = apart::leave();
+        let mut launcher = Launcher::here();
         while let Some(Order { request, outputs, answer }) = self.orders.next() {
-            let process = (!answer.is_closed()).then(|| self.load_or_fail(request, &outputs, is_apart));
+            let process = (!answer.is_closed()).then(|| self.load_or_fail(request, &outputs, &mut launcher));
             // The finisher lives as long as one of us, and drops what must not be dropped here.
             self.loaded.push(Loaded { process, outputs, answer });
         }
     }
 
     /// A panic must not drop here what the host has opened.
-    fn load_or_fail(&self, request: SpawnRequest, outputs: &Outputs, is_apart: bool) -> Result<Process, SpawnError> {
+    fn load_or_fail(
+        &self,
+        request: SpawnRequest,
+        outputs: &Outputs,
+        launcher: &mut Launcher,
+    ) -> Result<Process, SpawnError> {
         let program = PathBuf::from(&request.program);
-        let load = AssertUnwindSafe(|| self.load(request, outputs, is_apart));
+        let load = AssertUnwindSafe(|| self.load(request, outputs, launcher));
         let panicked = |_| Err(SpawnError::Other { program, source: io::Error::other("the start panicked") });
         panic::catch_unwind(load).unwrap_or_else(panicked)
     }
 
-    fn load(&self, request: SpawnRequest, outputs: &Outputs, is_apart: bool) -> Result<Process, SpawnError> {
+    fn load(&self, request: SpawnRequest, outputs: &Outputs, launcher: &mut Launcher) -> Result<Process, SpawnError> {
         let SpawnRequest { program, args, common_env, mut env, cwd, mark } = request;
         env.extend(mark.variables());
         let path = locate(&program, common_env.iter().chain(&env).rev(), &cwd);
-        let adopt = |end| apart::adopt(end, is_apart).map_err(|source| no_output(&path, source));
-        let (stdout, stderr) = (adopt(&outputs.stdout)?, adopt(&outputs.stderr)?);
+        let program = Program { path, args, common_env, env, cwd, number: mark.number() };
+        let Program { path, cwd, number, .. } = &program;
+        let ends = launcher.adopt(outputs).map_err(|source| no_output(path, source))?;
         let before = self.clock.now().mono;
-        // Held until the process is registered. The expression holds the output's ends: dropped with this block.
-        let (handle, pid, started) = {
+        // Held until the process is registered.
+        let (Launched { pid, handle }, started) = {
             let _starting = orphans::starting();
-            let prepare = move |command: &mut Command| {
-                command.envs(common_env.iter().chain(&env).map(|(name, value)| (name, value)));
-                own_group(command);
-                Ok(())
-            };
-            // The environment is copied into the command alone: an expression would copy it twice more.
-            let expression = command(&path, args)
-                .full_env(iter::empty::<(OsString, OsString)>())
-                .dir(&cwd)
-                .stdin_null()
-                .stdout_file(stdout)
-                .stderr_file(stderr)
-                .unchecked()
-                .before_spawn(prepare);
-            let handle = start(&expression).map_err(|source| diagnose(&path, &cwd, source))?;
-            let pid = handle.pids()[0];
-            orphans::register_leader(pid);
-            (handle, pid, self.clock.now())
+            let launched = launcher.launch(&program, ends).map_err(|source| diagnose(path, cwd, source))?;
+            orphans::register_leader(launched.pid);
+            (launched, self.clock.now())
         };
-        let tree = Tree::new(pid, mark);
+        let tree = Tree::new(pid, mark, *number);
+        if let Handle::Duct(_) = handle {
+            self.limit_from_outside(&tree, before);
+        }
+        if self.orders.is_empty() {
+            // The program is mostly loaded on this processor, and what is left to do here can wait until it has begun.
+            thread::yield_now();
+        }
+        Ok(Process { program: program.path, handle, tree, started })
+    }
+
+    /// Sets the limits of a process that could not be made with them.
+    fn limit_from_outside(&self, tree: &Tree, before: Mono) {
         // Mostly this thread comes to run again only when a short program is over: then it has no limits and no children.
-        let runs = !child::has_exited(pid);
+        let runs = !exits::has_exited(tree.leader);
         if runs {
-            limits::mark(pid, tree.number);
+            limits::mark(tree.leader, tree.number);
         }
         if self.clock.now().mono.since(before) > HEAD_START {
             tree.mark_descendants(runs);
         }
         if runs {
-            limits::restore(pid);
+            limits::restore(tree.leader);
         }
-        if runs && self.orders.is_empty() {
-            // The program is mostly loaded on this processor, and what is left to do here can wait until it has begun.
-            thread::yield_now();
-        }
-        Ok(Process { program: path, handle, tree, started })
     }
 }
 
 fn no_output(program: &Path, source: io::Error) -> SpawnError {
     SpawnError::Other { program: program.to_owned(), source }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the one place that makes commands")]
-fn command(path: &Path, args: Vec<OsString>) -> duct::Expression {
-    duct::cmd(path.as_os_str(), args)
-}
-
-/// Starts, and tries again while the program is open for writing.
-#[expect(clippy::disallowed_methods, reason = "on a thread of our own, for a state that nobody reports the end of")]
-fn start(expression: &duct::Expression) -> io::Result<duct::Handle> {
-    for wait in BUSY_WAITS_MS {
-        match expression.start() {
-            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {
-                thread::sleep(Duration::from_millis(wait));
-            }
-            answer => return answer,
-        }
-    }
-    expression.start()
-}
-
-#[cfg(unix)]
-fn own_group(command: &mut Command) {
-    std::os::unix::process::CommandExt::process_group(command, 0);
-}
-
-#[cfg(windows)]
-fn own_group(command: &mut Command) {
-    const CREATE_NEW_PROCESS_GROUP: u32 = 0x0000_0200;
-    std::os::windows::process::CommandExt::creation_flags(command, CREATE_NEW_PROCESS_GROUP);
 }
 
 /// Finds the program's path; of two variables of a name the first counts. A bare name that the system looked up in the

@@ -51,8 +51,7 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    pub(super) fn new(leader: u32, mark: RunMark) -> Self {
-        let number = mark.number();
+    pub(super) fn new(leader: u32, mark: RunMark, number: u64) -> Self {
         Self { leader, mark, number, cgroup: OnceLock::new(), seen: Mutex::default() }
     }
 

@@ -34,6 +34,9 @@ pub(in crate::os) enum Signal {
     Terminate,
 }
 
+/// The signals that have a handler of ours, now or later.
+pub(in crate::os) const HANDLED: [i32; 4] = [SIGCHLD, SIGHUP, SIGINT, SIGTERM];
+
 /// The way of one signal.
 #[derive(Debug)]
 struct Line {
