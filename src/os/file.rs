@@ -147,17 +147,23 @@ pub fn try_lock(path: &Path) -> io::Result<Option<File>> {
 }
 
 /// Returns whether an open file is the one at this path: its name may have been taken from it, or given to another.
-#[cfg(unix)]
 pub fn is_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let id = |metadata: &std::fs::Metadata| (metadata.dev(), metadata.ino());
-    matches!((file.metadata(), std::fs::metadata(path)), (Ok(own), Ok(there)) if id(&own) == id(&there))
+    size_at(file, path).is_some()
 }
 
-/// Returns true: an open file keeps its name on this system.
+/// Returns the size in bytes of an open file that is the one at this path; `None` when it is not.
+#[cfg(unix)]
+pub fn size_at(file: &File, path: &Path) -> Option<u64> {
+    use std::os::unix::fs::MetadataExt;
+    let id = |metadata: &std::fs::Metadata| (metadata.dev(), metadata.ino());
+    let (own, there) = (file.metadata().ok()?, std::fs::metadata(path).ok()?);
+    (id(&own) == id(&there)).then_some(own.len())
+}
+
+/// Returns the size in bytes of an open file, which keeps its name on this system.
 #[cfg(not(unix))]
-pub fn is_at(_file: &File, _path: &Path) -> bool {
-    true
+pub fn size_at(file: &File, _path: &Path) -> Option<u64> {
+    Some(file.metadata().map_or(0, |metadata| metadata.len()))
 }
 
 fn write_new(path: &Path, content: &[u8], durability: Durability, access: Access) -> io::Result<()> {

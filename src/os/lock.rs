@@ -83,6 +83,10 @@ impl FileLock {
     /// When the file cannot be written.
     pub fn write_holder(&mut self, holder: &str) -> io::Result<()> {
         self.file.rewind()?;
+        self.write_from_here(holder)
+    }
+
+    fn write_from_here(&mut self, holder: &str) -> io::Result<()> {
         self.file.write_all(holder.as_bytes())?;
         // Afterwards: what is as long as before keeps its place on the disk.
         self.file.set_len(holder.len() as u64)
@@ -96,7 +100,7 @@ impl FileLock {
         let mut lock = Self { file };
         if let Some(holder) = holder {
             // On a full disk there is no telling who has it, and it is held all the same.
-            let _ = lock.write_holder(holder);
+            let _ = lock.write_from_here(holder);
         }
         Ok(Attempt::Taken(lock))
     }

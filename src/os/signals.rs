@@ -3,9 +3,14 @@
 //! Signals become values of a stream; what they mean (a graceful stop, a second one that hurries) is not decided here.
 
 #[cfg(unix)]
+pub(super) mod held;
+#[cfg(unix)]
 pub(super) mod wire;
 
 use std::io;
+
+#[cfg(unix)]
+pub use held::hold_ends_of_children;
 
 #[cfg(unix)]
 use {
@@ -62,6 +67,10 @@ impl HostSignals {
         }
     }
 }
+
+/// Does nothing: there is no such signal here.
+#[cfg(not(unix))]
+pub fn hold_ends_of_children() {}
 
 #[cfg(windows)]
 impl HostSignals {

@@ -106,13 +106,19 @@ impl Audit {
     pub fn append(&mut self, line: &AuditLine) -> io::Result<()> {
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
+        let mut size = self.open.as_ref().and_then(|log| file::size_at(log, &self.path));
         let log = match &mut self.open {
-            Some(log) if file::is_at(log, &self.path) => log,
+            Some(log) if size.is_some() => log,
             // Another host has rolled it, or somebody moved it away.
-            Some(_) | None => self.open.insert(open(&self.path)?),
+            Some(_) | None => {
+                let log = open(&self.path)?;
+                size = Some(log.metadata()?.len());
+                self.open.insert(log)
+            }
         };
         log.write_all(&text)?;
-        if log.metadata()?.len() >= self.bytes_max { self.roll() } else { Ok(()) }
+        // What others have added meanwhile counts with the next line.
+        if size.unwrap_or_default() + text.len() as u64 >= self.bytes_max { self.roll() } else { Ok(()) }
     }
 
     /// Begins a new file, unless another host does.

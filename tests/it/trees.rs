@@ -211,3 +211,28 @@ fn a_second_signal_kills_at_once_also_what_was_removed_before() {
     assert!(host.ended().success());
     assert_eq!(processes_of(&root), Vec::<u32>::new());
 }
+
+#[test]
+fn an_orphan_that_ends_is_reaped_while_its_run_lives_on() {
+    let root = Root::new();
+    let script = "#!/bin/bash\ncd \"$WEBJOBS_DATA_PATH\"\n\
+        (setsid bash -c 'echo $$ > orphan; until [ -e go ]; do sleep 0.02; done' > /dev/null 2>&1 &)\n\
+        grep SigBlk /proc/self/status\nexec sleep 1000\n";
+    root.job("continuous/parent", &[("run.sh", script)]);
+    let host = root.host();
+    let orphan = pid_in(&root, "data/jobs/continuous/parent/orphan");
+    // The host holds back what tells it of ends; no thread of it is woken by each, and its jobs hold back nothing.
+    let status = fs::read_to_string(format!("/proc/{}/status", host.pid())).expect("the host's status");
+    let held = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).expect("what it holds back");
+    assert_eq!(u64::from_str_radix(held.trim(), 16), Ok(1 << 16), "SIGCHLD");
+    eventually("what the job holds back", || {
+        root.job_log("parent").contains("SigBlk:\t0000000000000000").then_some(())
+    });
+    let parent = || {
+        fs::read_to_string(format!("/proc/{orphan}/stat")).ok()?.rsplit(") ").next()?.split(' ').nth(1)?.parse().ok()
+    };
+    eventually("the host to be its parent", || (parent() == Some(host.pid())).then_some(()));
+    fs::write(root.path("data/jobs/continuous/parent/go"), "").expect("it is written");
+    eventually("it to be reaped", || (!root.path(&format!("/proc/{orphan}")).exists()).then_some(()));
+    assert_eq!(host.job("continuous/parent")["state"], "running");
+}

@@ -33,7 +33,7 @@ use crate::{
     os::{
         memory, process,
         service::{self, Stage},
-        signals::{HostSignal, HostSignals},
+        signals::{self, HostSignal, HostSignals},
     },
 };
 
@@ -57,6 +57,7 @@ pub fn trace() {
 /// Runs a host until it is told to stop.
 pub fn run(config: Config, zone: Zone, keys: KeyRing) -> Outcome {
     process::make_room_for_files();
+    signals::hold_ends_of_children();
     let runtime = runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .enable_all()

@@ -6,9 +6,9 @@
 
 use std::{
     collections::BTreeSet,
-    io,
+    io, mem,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -49,6 +49,9 @@ struct Leader {
     pid: u32,
     handle: Handle,
     tree: Tree,
+    /// How it has exited, once that was seen.
+    #[cfg(unix)]
+    exit: OnceLock<Exit>,
     /// Where it gets a cgroup, if it can have one.
     cgroups: Option<Cgroups>,
     /// Held while it is moved there, so that nobody reaps meanwhile.
@@ -71,7 +74,17 @@ impl Child {
     /// Takes charge of a started process. Called within a runtime.
     pub(super) fn new(handle: Handle, tree: Tree, cgroups: Option<Cgroups>, started: Now) -> io::Result<Self> {
         let (pid, moving, reaped, is_over) = (tree.leader, Default::default(), Default::default(), Default::default());
-        let leader = Arc::new(Leader { pid, handle, tree, cgroups, moving, reaped, is_over });
+        let leader = Arc::new(Leader {
+            pid,
+            handle,
+            tree,
+            #[cfg(unix)]
+            exit: OnceLock::new(),
+            cgroups,
+            moving,
+            reaped,
+            is_over,
+        });
         match Waiter::new(&leader) {
             Ok(waiter) => Ok(Self { leader, waiter, started }),
             Err(error) => {
@@ -134,9 +147,8 @@ impl Child {
         } else {
             self.end().await
         };
-        let cpu = self.leader.tree.cpu_of_leader();
         let _stays = self.leader.moving.lock().await;
-        self.leader.reap();
+        let cpu = self.leader.reap();
         self.leader.tree.remove_cgroup();
         Ended { cpu, ..ended }
     }
@@ -248,7 +260,11 @@ impl Leader {
     #[cfg(unix)]
     fn exit(&self) -> io::Result<Option<Exit>> {
         use rustix::process::WaitIdOptions as Options;
-        exits::wait(self.pid, Options::EXITED | Options::NOWAIT | Options::NOHANG)
+        if let Some(exit) = self.exit.get() {
+            return Ok(Some(*exit));
+        }
+        let exit = exits::wait(self.pid, Options::EXITED | Options::NOWAIT | Options::NOHANG)?;
+        Ok(exit.map(|exit| *self.exit.get_or_init(|| exit)))
     }
 
     #[cfg(not(unix))]
@@ -296,13 +312,14 @@ impl Leader {
         self.is_over.load(Ordering::Relaxed)
     }
 
-    fn reap(&self) {
+    /// Reaps it, once it has exited, and returns the processor time that it and its children took who were waited for.
+    fn reap(&self) -> Duration {
         let mut reaped = self.reaped();
-        if !*reaped {
-            *reaped = true;
-            // It has exited, so this does not wait; an error means that somebody else has reaped it.
-            orphans::forget_leader(self.pid, || self.handle.reap(self.pid));
+        if mem::replace(&mut reaped, true) {
+            return Duration::ZERO;
         }
+        // It has exited, so this does not wait; an error means that somebody else has reaped it.
+        orphans::forget_leader(self.pid, || self.handle.reap(self.pid))
     }
 }
 

@@ -19,6 +19,7 @@ use std::{
     },
     ptr,
     sync::atomic::{AtomicI32, Ordering},
+    time::Duration,
 };
 
 use libc::{SIGBUS, SIGPIPE, SIGSEGV};
@@ -108,6 +109,24 @@ impl Starter {
             }
         }
     }
+}
+
+/// Reaps a child that has ended, and returns the processor time that it and its children took who were waited for; `None`
+/// when it has not ended, or somebody else has reaped it.
+#[expect(unsafe_code, reason = "what the compiler cannot check is said below")]
+pub(super) fn reap(pid: u32) -> Option<Duration> {
+    let pid_number = exits::to_pid(pid)?.as_raw_nonzero().get();
+    // SAFETY: zeroes are a valid value of what is used, and the call writes nothing else.
+    let used = unsafe {
+        let mut used = mem::zeroed::<libc::rusage>();
+        let reaped = libc::wait4(pid_number, ptr::null_mut(), libc::WNOHANG, &raw mut used);
+        (reaped == pid_number).then_some(used)
+    }?;
+    let duration = |time: libc::timeval| {
+        let seconds = Duration::from_secs(time.tv_sec.try_into().unwrap_or(0));
+        seconds + Duration::from_micros(time.tv_usec.try_into().unwrap_or(0))
+    };
+    Some(duration(used.ru_utime) + duration(used.ru_stime))
 }
 
 /// Makes the child. It has become its program, or has failed and is about to end, when this returns.

@@ -7,10 +7,13 @@ use std::{ffi::OsString, io, iter, path::PathBuf, process::Command, sync::Arc, t
 
 use crate::os::process::{
     apart,
-    direct::Starter,
-    exits, orphans,
+    direct::{self, Starter},
+    orphans, procfs,
     spawn::{OutputEnd, Outputs},
+    usage,
 };
+#[cfg(unix)]
+use crate::os::signals::held;
 
 /// Waits between attempts on a program that is still open for writing, mostly by a copy in another process.
 const BUSY_WAITS_MS: [u64; 5] = [1, 4, 15, 50, 100];
@@ -60,7 +63,13 @@ impl Launcher {
     /// Prepares the calling thread, which from then on owns no file of the host's: see [`apart`].
     pub(super) fn here() -> Self {
         let is_apart = apart::leave();
-        Self { is_apart, starter: is_apart.then(Starter::new).and_then(Result::ok) }
+        let starter = is_apart.then(Starter::new).and_then(Result::ok);
+        #[cfg(unix)]
+        if starter.is_none() {
+            // What duct makes inherits what this thread holds back.
+            held::let_through();
+        }
+        Self { is_apart, starter }
     }
 
     /// Takes over what a program is to write to: its output, then its errors.
@@ -109,12 +118,18 @@ impl Launcher {
 }
 
 impl Handle {
-    /// Reaps a process that has ended. An error means that somebody else has.
-    pub(super) fn reap(&self, pid: u32) {
+    /// Reaps a process that has ended, and returns the processor time that it and its children took who were waited for.
+    pub(super) fn reap(&self, pid: u32) -> Duration {
         match self {
-            Self::Direct => drop(exits::reap(pid)),
-            Self::Duct(handle) => drop(handle.try_wait()),
+            Self::Direct => direct::reap(pid),
+            Self::Duct(handle) => {
+                let cpu = procfs::stat(pid).as_ref().map(usage::cpu);
+                // An error means that somebody else has reaped it.
+                drop(handle.try_wait());
+                cpu
+            }
         }
+        .unwrap_or_default()
     }
 
     /// Lets go of a process that nobody waits for any more.
@@ -170,6 +185,8 @@ fn own_group(command: &mut Command) {
 mod tests {
     use std::{io::Read, path::Path};
 
+    use crate::os::process::exits;
+
     use rustix::process::{Signal, WaitIdOptions, getpgid, kill_process_group};
 
     use super::*;
@@ -215,7 +232,7 @@ mod tests {
     fn end(launched: &Launched) {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         exits::wait(launched.pid, options).expect("its exit");
-        orphans::forget_leader(launched.pid, || launched.handle.reap(launched.pid));
+        let _ = orphans::forget_leader(launched.pid, || launched.handle.reap(launched.pid));
         assert!(exits::wait(launched.pid, options).is_err(), "it is reaped");
     }
 

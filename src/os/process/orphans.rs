@@ -19,7 +19,7 @@ use crate::os::process::{
     tree::{self, Ended},
 };
 #[cfg(unix)]
-use crate::os::signals::wire;
+use crate::os::signals::held::EndsOfChildren;
 
 /// From one look at orphans to the next: nobody waits for what is left of them, and most children that end are none.
 #[cfg(unix)]
@@ -57,19 +57,19 @@ pub fn become_subreaper() -> io::Result<()> {
 #[derive(Debug)]
 pub struct OrphanReaper {
     #[cfg(unix)]
-    child_ended: tokio::sync::watch::Receiver<()>,
+    ends: EndsOfChildren,
 }
 
 impl OrphanReaper {
-    /// Begins to listen for ended children. Should be there before the first child is started: it also undoes a SIGCHLD
+    /// Begins to listen for ended children, within a runtime. Should be there before the first child is started: it also undoes a SIGCHLD
     /// that the host was started with ignored, under which the kernel keeps no exits.
     ///
     /// # Errors
-    /// When the system refuses a handler.
+    /// When the system refuses a handler or a file.
     pub fn listen() -> io::Result<Self> {
         Ok(Self {
             #[cfg(unix)]
-            child_ended: wire::hear(wire::Signal::ChildEnded)?,
+            ends: EndsOfChildren::listen()?,
         })
     }
 
@@ -79,8 +79,7 @@ impl OrphanReaper {
         loop {
             reap_orphans();
             tokio::time::sleep(REST).await;
-            // Whoever tells of signals lives as long as the process.
-            let _ = self.child_ended.changed().await;
+            self.ends.next().await;
         }
     }
 
@@ -143,10 +142,11 @@ pub(super) fn register_leader(pid: u32) {
 }
 
 /// Takes a leader off the register and reaps it in one step, so that nobody sees it in between.
-pub(super) fn forget_leader(pid: u32, reap: impl FnOnce()) {
+pub(super) fn forget_leader<T>(pid: u32, reap: impl FnOnce() -> T) -> T {
     let mut leaders = leaders();
-    reap();
+    let reaped = reap();
     leaders.remove(&pid);
+    reaped
 }
 
 /// Takes a leader off the register whom nobody will reap.

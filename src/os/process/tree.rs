@@ -15,7 +15,6 @@ use crate::os::process::{
     marks::RunMark,
     orphans,
     procfs::{self, Process, ProcessId, Stat, TICKS_PER_SECOND},
-    usage,
 };
 
 /// How long killed processes may take to go. Only one that hangs in the kernel takes longer.
@@ -37,6 +36,13 @@ pub struct Ended {
     pub left: usize,
     /// Processor time of the leader and of those of its children that were waited for.
     pub cpu: Duration,
+}
+
+impl Ended {
+    /// Tells whether nobody was found besides the leader.
+    pub fn was_alone(&self) -> bool {
+        self.killed == 0 && self.left == 0
+    }
 }
 
 /// The processes of one run.
@@ -123,11 +129,6 @@ impl Tree {
         let members = living.iter().filter_map(|id| procfs::stat(id.pid));
         let ticks: u64 = members.map(|stat| stat.cpu_ticks).sum::<u64>() + leader.cpu_ticks;
         Some(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
-    }
-
-    /// Returns the processor time of the leader, which must not be reaped, and of its children that were waited for.
-    pub(super) fn cpu_of_leader(&self) -> Duration {
-        procfs::stat(self.leader).as_ref().map(usage::cpu).unwrap_or_default()
     }
 
     /// Kills every member but the leader, which must have ended, until none is found any more.

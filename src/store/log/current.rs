@@ -39,15 +39,10 @@ impl Current {
     /// Returns the rolled parts as well.
     pub fn open(dir: &Path, name: LogName, lock: Option<File>, now: Now) -> io::Result<(Self, Vec<Part>)> {
         let path = dir.join(name.current());
-        let ((file, size), is_new) = match open_end(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                fs::create_dir_all(dir)?;
-                (open_end(&path)?, true)
-            }
-            opened => (opened?, false),
-        };
-        // A folder that was not there a moment ago has no parts.
-        let parts = if is_new { Vec::new() } else { parts::list(dir, &name)? };
+        // A folder that was not there a moment ago has neither lines nor parts. With a lock in it, it was.
+        let is_new = lock.is_none() && is_made(dir)?;
+        let ((file, size), parts) =
+            if is_new { ((open(&path)?, 0), Vec::new()) } else { (open_end(&path)?, parts::list(dir, &name)?) };
         let start = parts::current_start(&parts);
         Ok((Self { dir: dir.to_owned(), name, file, start, size, looked: now.mono, _lock: lock }, parts))
     }
@@ -155,9 +150,22 @@ impl Current {
     }
 }
 
+/// Makes a folder, and those above it, and tells whether it was missing.
+fn is_made(dir: &Path) -> io::Result<bool> {
+    match fs::create_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(error) if error.kind() == ErrorKind::NotFound => fs::create_dir_all(dir).map(|()| true),
+        made => made.map(|()| true),
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).read(true).create(true).open(path)
+}
+
 /// Opens a file to append to and returns its size. A last line that a crash left without an end gets one.
 fn open_end(path: &Path) -> io::Result<(File, u64)> {
-    let mut file = OpenOptions::new().append(true).read(true).create(true).open(path)?;
+    let mut file = open(path)?;
     let size = file.metadata()?.len();
     if size == 0 {
         return Ok((file, 0));
