@@ -241,17 +241,17 @@ impl Supervisor {
     }
 
     fn end(&mut self, ending: Ending) {
-        self.ending =
-            Some(self.ending.map_or(ending, |known| if ending == Ending::HostKilled { ending } else { known }));
+        self.ending = self.ending.filter(|_| ending != Ending::HostKilled).or(Some(ending));
         let event = match ending {
             Ending::Removed => Event::Stop(StopReason::Removed),
             Ending::HostStopping => Event::Stop(StopReason::HostStopping),
             Ending::HostKilled => Event::Kill(StopReason::HostStopping),
         };
         if ending == Ending::HostStopping && self.copies.iter().any(|copy| !copy.is_idle()) {
-            self.log.sys(Level::Info, self.machine.now(), "WebJob is stopping due to website shutting down");
+            self.log.sys_before(Level::Info, self.machine.now(), "WebJob is stopping due to website shutting down");
         }
         self.all(&event);
+        self.log.flush(self.machine.now());
     }
 
     fn update(&mut self, update: Update) {

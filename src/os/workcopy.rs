@@ -37,13 +37,18 @@ use crate::{
         job::{ContentHash, Job},
         time::Wall,
     },
-    os::{file, workcopy::copy::Stamp},
+    os::{
+        file,
+        workcopy::{copy::Stamp, remove::Unneeded},
+    },
 };
 
 /// Age of a dead host's last start from which its leftovers may go: until then it may be just about to start again.
 pub const DEAD_HOST_AGE: Duration = Duration::from_secs(24 * 3600);
 /// Files that are looked at before a copy is used again; of a larger copy, only its script.
 const LOOKED_AT_MAX: usize = 2000;
+/// Files of a copy that are deleted by name; a larger one is listed first.
+const KNOWN_MAX: usize = 4;
 
 /// Why there is no working copy.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +98,8 @@ pub struct WorkCopies {
     slots: Mutex<BTreeMap<JobId, Slot>>,
     trash: Trash,
     leftovers: Mutex<Vec<PathBuf>>,
+    /// Whether there were any: then a name may be taken.
+    has_leftovers: bool,
     next: Mutex<u64>,
     closed: Closed,
     _lock: fs::File,
@@ -101,7 +108,7 @@ pub struct WorkCopies {
 /// The newest copy of a job. Its lock is held while a copy is made, so that runs that start at once share one.
 type Slot = Arc<Mutex<Option<Arc<Copied>>>>;
 /// Copies that nobody needs any more.
-type Trash = Arc<Mutex<Vec<PathBuf>>>;
+type Trash = Arc<Mutex<Vec<Unneeded>>>;
 /// Whether the host ends: then nothing more is copied, and a copy that is given up goes at once.
 type Closed = Arc<AtomicBool>;
 
@@ -130,12 +137,14 @@ struct Copied {
 
 impl Drop for Copied {
     fn drop(&mut self) {
-        let path = mem::take(&mut self.path);
+        let known = if self.stamps.len() <= KNOWN_MAX { mem::take(&mut self.stamps) } else { Vec::new() };
+        let known = known.into_iter().map(|(file, _)| file).collect();
+        let unneeded = Unneeded { path: mem::take(&mut self.path), known };
         if self.closed.load(Ordering::Acquire) {
             // Nobody collects any more; what stays is swept by the next life of the host.
-            let _ = remove::tree(&path);
+            let _ = unneeded.remove();
         } else {
-            lock(&self.trash).push(path);
+            lock(&self.trash).push(unneeded);
         }
     }
 }
@@ -152,9 +161,10 @@ impl WorkCopies {
         io::Write::write_all(&mut &held, b"\n").map_err(|source| failed(&path, source))?;
         let jobs = temp.join("jobs");
         private_folder(&jobs)?;
-        let leftovers = Mutex::new(remove::copies_in(&jobs));
+        let leftovers = remove::copies_in(&jobs);
+        let (has_leftovers, leftovers) = (!leftovers.is_empty(), Mutex::new(leftovers));
         let (slots, trash, next, closed) = Default::default();
-        Ok(Self { temp: temp.to_owned(), slots, trash, leftovers, next, closed, _lock: held })
+        Ok(Self { temp: temp.to_owned(), slots, trash, leftovers, has_leftovers, next, closed, _lock: held })
     }
 
     /// Returns a copy of a job's folder as discovery saw it: the one that is there, or a new one. A job that runs in place
@@ -222,8 +232,7 @@ impl WorkCopies {
     /// Deletes copies that nobody needs any more. Returns those that could not be deleted; they are not tried again
     /// before the next start.
     pub fn collect(&self) -> Vec<(PathBuf, io::Error)> {
-        let trash = mem::take(&mut *lock(&self.trash));
-        trash.into_iter().filter_map(|path| remove::tree(&path).err().map(|error| (path, error))).collect()
+        remove::all(mem::take(&mut *lock(&self.trash)))
     }
 
     /// Deletes what an earlier life of this host left behind, but for copies in which a process still stands. Call it
@@ -264,7 +273,7 @@ impl WorkCopies {
             let path = folder.join(format!("{}-{number}", job.content));
             let part = folder.join(format!(".{}-{number}.part", job.content));
             // What an earlier life left behind keeps its name until it is swept.
-            if path.symlink_metadata().is_ok() || part.symlink_metadata().is_ok() {
+            if self.has_leftovers && (path.symlink_metadata().is_ok() || part.symlink_metadata().is_ok()) {
                 continue;
             }
             let made = copy::tree(job, &part, &|| self.go_on()).and_then(|stamps| {
@@ -279,7 +288,7 @@ impl WorkCopies {
                 Err(error) => {
                     // At once: the disk may be full of it.
                     if remove::tree(&part).is_err() {
-                        lock(&self.trash).push(part);
+                        lock(&self.trash).push(Unneeded { path: part, known: Vec::new() });
                     }
                     Err(error)
                 }

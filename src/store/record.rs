@@ -76,10 +76,7 @@ pub fn write(layout: &Layout, record: &RunRecord) -> Result<(), FileError> {
     match file::write_whole(&path, &text, Durability::Lazy, Access::Usual) {
         Err(FileError::Write { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             let folder = layout.run(&record.job, record.id);
-            // Those above it are mostly there, this one never.
-            if fs::create_dir(&folder).is_err() {
-                file::create_folders(&folder)?;
-            }
+            file::is_made(&folder).map_err(|source| FileError::Write { path: folder, source })?;
             file::write_whole(&path, &text, Durability::Lazy, Access::Usual)
         }
         done => done,

@@ -96,6 +96,9 @@ impl Tree {
 
     /// Finds and remembers every living member but the leader.
     pub(super) fn living(&self, leader_runs: bool) -> BTreeSet<ProcessId> {
+        if leader_runs && self.leader_is_alone() {
+            return BTreeSet::new();
+        }
         let living = settled(orphans::orphans, |orphans| {
             let mut roots: Vec<_> = orphans.iter().copied().filter(|pid| self.owns_orphan(*pid)).collect();
             // Of an empty cgroup the removal is the shortest look.
@@ -144,6 +147,13 @@ impl Tree {
         if let Some(cgroup) = self.cgroup.get() {
             cgroup.remove();
         }
+    }
+
+    /// Tells whether a leader that runs is all there is of the run: nobody came from it who is not its child, or was seen, or
+    /// an orphan of ours. In this order: whose parent ends meanwhile is an orphan before that one is gone. Who is in its cgroup
+    /// all the same was put there by somebody else, and is ended with the run.
+    fn leader_is_alone(&self) -> bool {
+        self.seen().is_empty() && procfs::children(self.leader).is_empty() && orphans::orphans().is_empty()
     }
 
     fn owns_orphan(&self, pid: u32) -> bool {

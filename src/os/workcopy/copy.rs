@@ -99,12 +99,12 @@ impl Copying<'_> {
             let name = entry.file_name();
             let path = listing::join(dir, &name.to_string_lossy());
             let (from, to) = (entry.path(), to.join(&name));
-            let metadata = entry.metadata().map_err(|error| explain(&path, &from, error))?;
-            if metadata.is_dir() {
+            let kind = entry.file_type().map_err(|error| explain(&path, &from, error))?;
+            if kind.is_dir() {
                 self.folder(path, from, to)?;
-            } else if metadata.is_file() {
+            } else if kind.is_file() {
                 self.file(path, &from, &to)?;
-            } else if metadata.is_symlink() {
+            } else if kind.is_symlink() {
                 self.link(path, &from, &to)?;
             }
         }
@@ -202,9 +202,13 @@ fn create(path: &Path) -> io::Result<File> {
 fn dress_folder(path: &Path, metadata: &Metadata) -> io::Result<()> {
     #[cfg(unix)]
     {
-        use std::os::unix::fs::PermissionsExt;
-        let modified = FileTimes::new().set_modified(metadata.modified()?);
-        File::open(path)?.set_times(modified)?;
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+        use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_OMIT, utimensat};
+
+        let last_access = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+        let last_modification = Timespec { tv_sec: metadata.mtime(), tv_nsec: metadata.mtime_nsec() };
+        utimensat(CWD, path, &Timestamps { last_access, last_modification }, AtFlags::SYMLINK_NOFOLLOW)?;
         fs::set_permissions(path, fs::Permissions::from_mode(hash::mode(metadata) & 0o1777))?;
     }
     #[cfg(not(unix))]

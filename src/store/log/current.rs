@@ -35,12 +35,16 @@ pub struct Current {
 }
 
 impl Current {
-    /// Opens the log where it ends; makes it, and its folder, when there is none.
+    /// Opens the log where it ends; makes it when there is none. A folder that is new has neither lines nor parts.
     /// Returns the rolled parts as well.
-    pub fn open(dir: &Path, name: LogName, lock: Option<File>, now: Now) -> io::Result<(Self, Vec<Part>)> {
+    pub fn open(
+        dir: &Path,
+        name: LogName,
+        lock: Option<File>,
+        is_new: bool,
+        now: Now,
+    ) -> io::Result<(Self, Vec<Part>)> {
         let path = dir.join(name.current());
-        // A folder that was not there a moment ago has neither lines nor parts. With a lock in it, it was.
-        let is_new = lock.is_none() && is_made(dir)?;
         let ((file, size), parts) =
             if is_new { ((open(&path)?, 0), Vec::new()) } else { (open_end(&path)?, parts::list(dir, &name)?) };
         let start = parts::current_start(&parts);
@@ -147,15 +151,6 @@ impl Current {
             // Where even that fails, the next line begins in the middle of one.
             let _ = self.file.set_len(metadata.len().saturating_sub(n_bytes));
         }
-    }
-}
-
-/// Makes a folder, and those above it, and tells whether it was missing.
-fn is_made(dir: &Path) -> io::Result<bool> {
-    match fs::create_dir(dir) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
-        Err(error) if error.kind() == ErrorKind::NotFound => fs::create_dir_all(dir).map(|()| true),
-        made => made.map(|()| true),
     }
 }
 

@@ -5,7 +5,7 @@
 //! webjobd's own lines wait here, up to a bound. Why it was refused can be asked.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io, mem,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -267,11 +267,12 @@ impl LogWriter {
 
     fn open(&self, policy: &LogPolicy, now: Now) -> io::Result<Current> {
         let dir = &self.file.dir;
+        let is_new = file::is_made(dir)?;
         let (name, lock) = match self.file.sharing {
             Sharing::Sole => (self.file.name.clone(), None),
             Sharing::Shared => choose(dir, &self.file.name, &self.file.instance)?,
         };
-        let (current, parts) = Current::open(dir, name, lock, now)?;
+        let (current, parts) = Current::open(dir, name, lock, is_new, now)?;
         if !parts.is_empty() {
             // What an earlier host left undone. A log that cannot be tidied can still be written.
             let _ = parts::remove_halves(dir, current.name());
@@ -306,7 +307,6 @@ impl LogWriter {
 
 /// Takes the log of this name, or this instance's own while another host has it.
 fn choose(dir: &Path, name: &LogName, instance: &str) -> io::Result<(LogName, Option<File>)> {
-    fs::create_dir_all(dir)?;
     match file::try_lock(&dir.join(name.lock()))? {
         Some(lock) => Ok((name.clone(), Some(lock))),
         None => Ok((name.of_instance(instance), None)),

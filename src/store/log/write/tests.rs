@@ -1,6 +1,7 @@
 //! Logs in a temporary folder.
 
 use std::{
+    fs,
     path::Path,
     sync::Arc,
     thread,
