@@ -53,6 +53,9 @@ pub const RESCAN: Duration = Duration::from_secs(60);
 pub const RESCAN_BLIND: Duration = Duration::from_secs(5);
 /// How long a host's start waits for folders that are just being written.
 const FIRST_PATIENCE: Duration = Duration::from_secs(1);
+/// How long folders are not watched while the jobs that were there are being started: to watch and read again takes a tenth
+/// of both processors.
+const BEGUN_MAX: Duration = Duration::from_secs(2);
 /// Requests that wait for the scanner; when it is full, askers wait.
 pub const REQUESTS_MAX: usize = 64;
 
@@ -190,13 +193,14 @@ impl Scanner {
         }
     }
 
-    /// Begins to watch when what is returned is answered, or dropped.
+    /// Begins to watch when what is returned is answered, or dropped, and the jobs that are there have been started.
     fn watch_then(&self) -> Reply<()> {
         let (reply, carried_out) = oneshot::channel();
-        let watch = Arc::clone(&self.watch);
+        let (machine, watch) = (Arc::clone(&self.machine), Arc::clone(&self.watch));
         tokio::spawn(async move {
-            // A host that stops meanwhile has no use for it, and no harm.
+            // A host that stops meanwhile has no use for it, and no harm. Cancel-safe: it only looks.
             let _ = carried_out.await;
+            let _ = tokio::time::timeout(BEGUN_MAX, machine.view.begun()).await;
             watch.begin();
         });
         reply

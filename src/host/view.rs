@@ -21,7 +21,7 @@ use crate::{
         id::{JobId, JobKind, RunId},
         job::{Found, Job},
         run::RunRecord,
-        status::Status,
+        status::{StateWord, Status},
         time::Wall,
     },
     store::log::LogName,
@@ -106,6 +106,8 @@ pub struct View {
     /// Those who wait for one job alone.
     waiters: Waiters,
     ready: watch::Sender<bool>,
+    /// How many jobs are about to start.
+    beginning: watch::Sender<usize>,
     events: Events,
     metrics: Metrics,
     app_log: Listeners,
@@ -117,7 +119,8 @@ impl View {
         let (jobs, logs) = (RwLock::default(), RwLock::default());
         let (changed, ready) = (watch::Sender::new(0), watch::Sender::new(false));
         let (events, metrics, app_log) = (Events::begin(first), Metrics::new(), Listeners::default());
-        Self { jobs, logs, changed, waiters: Waiters::default(), ready, events, metrics, app_log }
+        let (waiters, beginning) = (Waiters::default(), watch::Sender::new(0));
+        Self { jobs, logs, changed, waiters, ready, beginning, events, metrics, app_log }
     }
 
     /// Tells whoever follows the host of something that happened, and counts it.
@@ -150,6 +153,22 @@ impl View {
     pub async fn ready(&self) {
         // The sender lives in this view, so it never ends before.
         let _ = self.ready.subscribe().wait_for(|ready| *ready).await;
+    }
+
+    /// Waits until no job is about to start.
+    pub async fn begun(&self) {
+        // The sender lives in this view, so it never ends before.
+        let _ = self.beginning.subscribe().wait_for(|jobs| *jobs == 0).await;
+    }
+
+    /// Counts those that are about to start; under the lock of the jobs, so that it is as they are.
+    fn count_beginning(&self, before: Option<&JobView>, now: Option<&JobView>) {
+        let begins = |job: &JobView| matches!(job.status.state, StateWord::Initializing | StateWord::Starting);
+        match (before.is_some_and(begins), now.is_some_and(begins)) {
+            (false, true) => self.beginning.send_modify(|jobs| *jobs += 1),
+            (true, false) => self.beginning.send_modify(|jobs| *jobs -= 1),
+            (true, true) | (false, false) => {}
+        }
     }
 
     /// Returns who follows the application log.
@@ -205,6 +224,7 @@ impl View {
             }
             Entry::Vacant(place) => (Arc::clone(place.insert(Arc::new(job))), None),
         };
+        self.count_beginning(before.as_deref(), Some(&job));
         drop(jobs);
         self.tell_change(&job.found.id);
         self.tell_news(before.as_deref(), &job, now);
@@ -217,7 +237,10 @@ impl View {
 
     /// Takes a job out at `now`.
     pub fn remove(&self, id: &JobId, now: Wall) {
-        self.jobs.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+        let mut jobs = self.jobs.write().unwrap_or_else(PoisonError::into_inner);
+        let before = jobs.remove(id);
+        self.count_beginning(before.as_deref(), None);
+        drop(jobs);
         self.tell_change(id);
         self.tell(now, News::Removed { job: id.clone() });
     }

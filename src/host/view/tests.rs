@@ -2,11 +2,12 @@
 
 use std::{path::Path, sync::Arc};
 
+use futures_util::FutureExt;
+
 use super::*;
 use crate::model::{
     id::{Instance, JobName},
     run::{RunPhase, Trigger},
-    status::StateWord,
     wish::Pause,
 };
 
@@ -22,14 +23,11 @@ fn run(id: &JobId) -> Arc<RunRecord> {
     Arc::new(RunRecord { phase: RunPhase::Running, ..accepted })
 }
 
-#[test]
-fn what_is_new_is_told_and_what_is_as_before_wakes_nobody() {
-    let id = JobId { kind: JobKind::Triggered, name: JobName::parse("report").expect("a name") };
-    let status = Status { state: StateWord::Idle, reason: None, since: Wall::UNIX_EPOCH, until: None };
-    let first = JobView {
-        found: found(&id),
+fn published(id: &JobId, status: Status) -> JobView {
+    JobView {
+        found: found(id),
         job: None,
-        status: status.clone(),
+        status,
         copies: Vec::new(),
         active: Vec::new(),
         latest: None,
@@ -37,7 +35,40 @@ fn what_is_new_is_told_and_what_is_as_before_wakes_nobody() {
         restarts: 0,
         stopped_by: None,
         paused: None,
+    }
+}
+
+#[test]
+fn it_is_known_when_no_job_is_about_to_start() {
+    let view = View::new(EventId(0));
+    let id = |name| JobId { kind: JobKind::Continuous, name: JobName::parse(name).expect("a name") };
+    let publish = |name, state| {
+        let status = Status { state, reason: None, since: Wall::UNIX_EPOCH, until: None };
+        view.publish(published(&id(name), status), Wall::UNIX_EPOCH);
+        view.begun().now_or_never().is_some()
     };
+    assert!(view.begun().now_or_never().is_some(), "there are none");
+    for (name, state, have_all) in [
+        ("a", StateWord::Initializing, false),
+        ("b", StateWord::Problem, false),
+        ("a", StateWord::Starting, false),
+        ("c", StateWord::Starting, false),
+        ("a", StateWord::Running, false),
+        ("c", StateWord::Backoff, true),
+        ("a", StateWord::Stopping, true),
+        ("b", StateWord::Starting, false),
+    ] {
+        assert_eq!(publish(name, state), have_all, "{name} is {state:?}");
+    }
+    view.remove(&id("b"), Wall::UNIX_EPOCH);
+    assert!(view.begun().now_or_never().is_some(), "it is gone");
+}
+
+#[test]
+fn what_is_new_is_told_and_what_is_as_before_wakes_nobody() {
+    let id = JobId { kind: JobKind::Triggered, name: JobName::parse("report").expect("a name") };
+    let status = Status { state: StateWord::Idle, reason: None, since: Wall::UNIX_EPOCH, until: None };
+    let first = published(&id, status.clone());
     let pause = Pause { by: "ada".to_owned(), at: Wall::UNIX_EPOCH, until: None, reason: None };
     let copy = CopyView { copy: 0, status, pid: None, run: None, port: None };
     let reason = Some("a retry is due".to_owned());
