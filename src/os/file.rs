@@ -112,6 +112,8 @@ pub fn is_made(path: &Path) -> io::Result<bool> {
                 made => made.map(|()| true),
             }
         }
+        // Some shares refuse before they look.
+        (Err(_), _) if path.is_dir() => Ok(false),
         (made, _) => made.map(|()| true),
     }
 }

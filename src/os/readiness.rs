@@ -1,6 +1,6 @@
 //! Waiting for a file descriptor to become readable, without a thread.
 //!
-//! It needs `unsafe`, as [`super::process`] and [`super::memory`] do: the runtime cannot see by itself that a
+//! It needs `unsafe`, as [`super::process`], [`super::signals`] and [`super::memory`] do: the runtime cannot see by itself that a
 //! descriptor stays open while it is registered. An [`OwnedFd`] that is given away does.
 
 use std::os::fd::OwnedFd;

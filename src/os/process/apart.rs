@@ -5,7 +5,7 @@
 //! and what it opens itself. It must own no other: the number of a file of the host's means nothing to it, or another one.
 //! So nothing that was opened elsewhere may be used or dropped there, and no task may be woken from there, for the
 //! runtime is woken through a file. What handlers of signals write to is kept: they run on any thread, and a child that
-//! is to have no signal blocked is started by a thread that blocks none. What a child is to write to is taken over by
+//! inherits what is blocked is started by a thread that blocks nothing. What a child is to write to is taken over by
 //! [`adopt`].
 
 use std::io;

@@ -8,7 +8,7 @@ use std::{
     collections::BTreeSet,
     io, mem,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -51,7 +51,7 @@ struct Leader {
     tree: Tree,
     /// How it has exited, once that was seen.
     #[cfg(unix)]
-    exit: OnceLock<Exit>,
+    exit: std::sync::OnceLock<Exit>,
     /// Where it gets a cgroup, if it can have one.
     cgroups: Option<Cgroups>,
     /// Held while it is moved there, so that nobody reaps meanwhile.
@@ -79,7 +79,7 @@ impl Child {
             handle,
             tree,
             #[cfg(unix)]
-            exit: OnceLock::new(),
+            exit: std::sync::OnceLock::new(),
             cgroups,
             moving,
             reaped,
@@ -318,7 +318,6 @@ impl Leader {
         if mem::replace(&mut reaped, true) {
             return Duration::ZERO;
         }
-        // It has exited, so this does not wait; an error means that somebody else has reaped it.
         orphans::forget_leader(self.pid, || self.handle.reap(self.pid))
     }
 }

@@ -37,6 +37,9 @@ use crate::os::{
 /// Signals that something handles here besides [`wire`]: the standard library, which ignores the first of them.
 const HANDLED_BY_STD: [c_int; 3] = [SIGPIPE, SIGSEGV, SIGBUS];
 
+/// After the last signal that a program may handle for itself; the C library's own begin here.
+const SIGNALS_END: c_int = 32;
+
 /// Units of 16 bytes, the alignment that every system wants for a stack. The C library takes 32 KiB, too.
 const STACK_UNITS: usize = 2048;
 
@@ -44,6 +47,8 @@ const STACK_UNITS: usize = 2048;
 #[derive(Debug)]
 pub(super) struct Starter {
     null: File,
+    /// The signals that have a handler here, or may get one: in a child they have none.
+    handled: Vec<c_int>,
     /// For each child in turn, until it is its program.
     stack: Vec<u128>,
 }
@@ -64,6 +69,7 @@ struct Plan<'a> {
     env: &'a [*const c_char],
     cwd: &'a CStr,
     files: [BorrowedFd<'a>; 3],
+    handled: &'a [c_int],
     n_files: Option<Rlimit>,
     number: Rlimit,
     /// Why it could not: the number of a system's error.
@@ -76,7 +82,7 @@ impl Starter {
     /// # Errors
     /// When the empty input of children cannot be opened.
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { null: File::open("/dev/null")?, stack: vec![0; STACK_UNITS] })
+        Ok(Self { null: File::open("/dev/null")?, handled: handled(), stack: vec![0; STACK_UNITS] })
     }
 
     /// Starts a program, and returns its pid. It is a child of the calling thread, until it is reaped.
@@ -85,6 +91,10 @@ impl Starter {
     /// The system's, and `InvalidInput` for a text with a zero byte in it.
     pub(super) fn start(&mut self, program: &Program, stdout: &OutputEnd, stderr: &OutputEnd) -> io::Result<u32> {
         let Program { path, args, common_env, env, cwd, number } = program;
+        if !path.as_os_str().as_bytes().contains(&b'/') {
+            // A bare name was looked for in the `PATH` already. Here it would mean a file of the working folder.
+            return Err(io::ErrorKind::NotFound.into());
+        }
         let args = arguments(path.as_os_str(), args)?;
         let env = environment(common_env, env)?;
         let plan = Plan {
@@ -93,6 +103,7 @@ impl Starter {
             env: &env.pointers(),
             cwd: &CString::new(cwd.as_os_str().as_bytes())?,
             files: [self.null.as_fd(), stdout.as_fd(), stderr.as_fd()],
+            handled: &self.handled,
             n_files: limits::of_files(),
             number: limits::of_number(*number),
             failed: AtomicI32::new(0),
@@ -127,6 +138,23 @@ pub(super) fn reap(pid: u32) -> Option<Duration> {
         seconds + Duration::from_micros(time.tv_usec.try_into().unwrap_or(0))
     };
     Some(duration(used.ru_utime) + duration(used.ru_stime))
+}
+
+/// Lists the signals that something handles here or will: ours, and those of whoever embeds a host.
+#[expect(unsafe_code, reason = "what the compiler cannot check is said below")]
+fn handled() -> Vec<c_int> {
+    let is_caught = |signal: &c_int| {
+        // SAFETY: the call only writes to the action that it is given, of which zeroes are a valid value.
+        let action = unsafe {
+            let mut action = mem::zeroed::<libc::sigaction>();
+            libc::sigaction(*signal, ptr::null(), &raw mut action);
+            action
+        };
+        ![libc::SIG_DFL, libc::SIG_IGN].contains(&action.sa_sigaction)
+    };
+    let known: Vec<_> = wire::HANDLED.into_iter().chain(HANDLED_BY_STD).collect();
+    let others: Vec<_> = (1..SIGNALS_END).filter(|signal| !known.contains(signal)).filter(is_caught).collect();
+    [known, others].concat()
 }
 
 /// Makes the child. It has become its program, or has failed and is about to end, when this returns.
@@ -189,8 +217,8 @@ fn exec(plan: &Plan<'_>) -> c_int {
     // their end.
     unsafe {
         let (default, mut none) = (mem::zeroed::<libc::sigaction>(), mem::zeroed());
-        for signal in wire::HANDLED.into_iter().chain(HANDLED_BY_STD) {
-            libc::sigaction(signal, &raw const default, ptr::null_mut());
+        for signal in plan.handled {
+            libc::sigaction(*signal, &raw const default, ptr::null_mut());
         }
         libc::sigemptyset(&raw mut none);
         libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
@@ -284,13 +312,15 @@ mod tests {
         {
             wire::hear(signal).expect("a handler");
         }
+        // Somebody else's, such as a program that embeds a host.
+        let flag = std::sync::Arc::default();
+        signal_hook::flag::register(libc::SIGWINCH, flag).expect("a handler");
         let status = std::fs::read_to_string("/proc/self/status").expect("our status");
         let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("what is handled");
         let caught = u64::from_str_radix(caught.trim(), 16).expect("a mask");
-        // The C library's own have numbers from 32 on, and are sent by it alone.
-        let caught: Vec<c_int> = (1..32).filter(|number| caught >> (number - 1) & 1 == 1).collect();
-        let known: Vec<_> = wire::HANDLED.into_iter().chain(HANDLED_BY_STD).collect();
-        assert!(wire::HANDLED.iter().all(|number| caught.contains(number)), "they were just asked for: {caught:?}");
+        let caught: Vec<_> = (1..SIGNALS_END).filter(|number| caught >> (number - 1) & 1 == 1).collect();
+        let known = handled();
+        assert!([libc::SIGCHLD, libc::SIGWINCH].iter().all(|number| caught.contains(number)), "{caught:?}");
         assert!(caught.iter().all(|number| known.contains(number)), "{caught:?} has more than {known:?}");
     }
 }

@@ -121,7 +121,11 @@ impl Handle {
     /// Reaps a process that has ended, and returns the processor time that it and its children took who were waited for.
     pub(super) fn reap(&self, pid: u32) -> Duration {
         match self {
-            Self::Direct => direct::reap(pid),
+            // It has exited, but is not ours to reap as long as a debugger has it.
+            Self::Direct => direct::reap(pid).or_else(|| {
+                orphans::abandon(pid);
+                None
+            }),
             Self::Duct(handle) => {
                 let cpu = procfs::stat(pid).as_ref().map(usage::cpu);
                 // An error means that somebody else has reaped it.
@@ -272,10 +276,16 @@ mod tests {
     fn both_ways_tell_why_a_program_does_not_start() {
         let missing = Program { path: "/none/tool".into(), ..shell("", Path::new("/")) };
         let folder = Program { cwd: "/none".into(), ..shell("", Path::new("/")) };
+        let own = tempfile::tempdir().expect("a folder");
+        std::fs::copy("/bin/true", own.path().join("tool")).expect("a program");
+        let bare = Program { path: "tool".into(), ..shell("", own.path()) };
         let zero = Program { args: vec!["a\0b".into()], ..shell("", Path::new("/")) };
-        for (program, kind) in
-            [(missing, io::ErrorKind::NotFound), (folder, io::ErrorKind::NotFound), (zero, io::ErrorKind::InvalidInput)]
-        {
+        for (program, kind) in [
+            (missing, io::ErrorKind::NotFound),
+            (folder, io::ErrorKind::NotFound),
+            (bare, io::ErrorKind::NotFound),
+            (zero, io::ErrorKind::InvalidInput),
+        ] {
             for mut launcher in [direct(), by_duct()] {
                 let (_end, written) = io::pipe().expect("a pipe");
                 let ends = [written.try_clone().expect("a copy").into(), written.into()];

@@ -61,8 +61,8 @@ pub struct OrphanReaper {
 }
 
 impl OrphanReaper {
-    /// Begins to listen for ended children, within a runtime. Should be there before the first child is started: it also undoes a SIGCHLD
-    /// that the host was started with ignored, under which the kernel keeps no exits.
+    /// Begins to listen for ended children, within a runtime. Should be there before the first child is started: it also
+    /// undoes a SIGCHLD that the host was started with ignored, under which the kernel keeps no exits.
     ///
     /// # Errors
     /// When the system refuses a handler or a file.
@@ -109,7 +109,7 @@ pub(super) fn orphans() -> Vec<u32> {
 /// Reaps the orphans that have ended, and the leaders that were abandoned.
 #[cfg(unix)]
 pub(super) fn reap_orphans() {
-    abandoned().retain(|pid| !exits::reap(*pid));
+    reap_abandoned();
     let first_look = procfs::adopted();
     if first_look.pids.is_empty() {
         return;
@@ -125,6 +125,14 @@ pub(super) fn reap_orphans() {
             exits::reap(pid);
         }
     }
+}
+
+/// Reaps the abandoned that have ended. While others look at orphans it waits: a number that it sets free may be a new
+/// child's, which they would take for an orphan.
+#[cfg(unix)]
+fn reap_abandoned() {
+    let _leaders = leaders();
+    abandoned().retain(|pid| !exits::reap(*pid));
 }
 
 /// Does nothing: there are no orphans to reap here.
@@ -151,11 +159,16 @@ pub(super) fn forget_leader<T>(pid: u32, reap: impl FnOnce() -> T) -> T {
 
 /// Takes a leader off the register whom nobody will reap.
 pub(super) fn abandon_leader(pid: u32) {
-    forget_leader(pid, || {
-        if !exits::reap(pid) {
-            abandoned().insert(pid);
-        }
-    });
+    forget_leader(pid, || abandon(pid));
+}
+
+/// Reaps a leader, now or when it ends. Called as it is taken off the register.
+pub(super) fn abandon(pid: u32) {
+    // Held while it is looked at: one that ends right after that is on the list when its end is told.
+    let mut abandoned = abandoned();
+    if !exits::reap(pid) {
+        abandoned.insert(pid);
+    }
 }
 
 fn abandoned() -> MutexGuard<'static, BTreeSet<u32>> {

@@ -76,9 +76,7 @@ pub(super) fn number(pid: u32) -> Option<u64> {
 
 /// Lists the children of a process, by whichever of its threads started them. Costs some 10 µs.
 pub(super) fn children(pid: u32) -> Vec<u32> {
-    // Most programs have one thread, and need no list of them.
-    let alone = subfolder_count(Path::new(&format!("/proc/{pid}/task"))) == Some(1);
-    if alone && let Ok(list) = children_file(Path::new(&format!("/proc/{pid}/task/{pid}/children"))) {
+    if let Some(list) = children_of_one_thread(pid) {
         return list;
     }
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
@@ -92,6 +90,14 @@ pub(super) fn children(pid: u32) -> Vec<u32> {
         }
     }
     found
+}
+
+/// Lists the children of a process that has one thread, as most have: then there is no list of threads to read, and no thread
+/// whose children may go to another's list meanwhile.
+pub(super) fn children_of_one_thread(pid: u32) -> Option<Vec<u32>> {
+    let is_alone = subfolder_count(Path::new(&format!("/proc/{pid}/task"))) == Some(1);
+    let path = format!("/proc/{pid}/task/{pid}/children");
+    is_alone.then(|| children_file(Path::new(&path)).ok()).flatten()
 }
 
 /// Lists the processes that the kernel made our children because their parents are gone: those of the first thread,

@@ -60,6 +60,11 @@ pub(super) fn children(_pid: u32) -> Vec<u32> {
     Vec::new()
 }
 
+/// Cannot tell.
+pub(super) fn children_of_one_thread(_pid: u32) -> Option<Vec<u32>> {
+    None
+}
+
 pub(super) fn adopted() -> Adopted {
     Adopted { pids: Vec::new(), with_spawned: false }
 }

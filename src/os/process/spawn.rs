@@ -6,8 +6,7 @@
 //!
 //! A start blocks its thread until the program is loaded, so it never happens on the runtime's threads. As many threads
 //! as processors start as much as the machine can; more only wait for each other. The child is made without copying the
-//! host's memory, which a hook between `fork` and `exec` would force: what must be set for a child is set through its
-//! command or from outside.
+//! host's memory, which a hook between `fork` and `exec` would force: see [`super::launch`].
 
 use std::{
     ffi::{OsStr, OsString},

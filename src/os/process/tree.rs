@@ -149,11 +149,13 @@ impl Tree {
         }
     }
 
-    /// Tells whether a leader that runs is all there is of the run: nobody came from it who is not its child, or was seen, or
-    /// an orphan of ours. In this order: whose parent ends meanwhile is an orphan before that one is gone. Who is in its cgroup
-    /// all the same was put there by somebody else, and is ended with the run.
+    /// Tells whether a leader that runs, with one thread, is all there is of the run: nobody came from it who is not its child,
+    /// or was seen, or an orphan of ours. In this order: whose parent ends meanwhile is an orphan before that one is gone. Who
+    /// is in its cgroup all the same was put there by somebody else, and is ended with the run.
     fn leader_is_alone(&self) -> bool {
-        self.seen().is_empty() && procfs::children(self.leader).is_empty() && orphans::orphans().is_empty()
+        self.seen().is_empty()
+            && procfs::children_of_one_thread(self.leader).is_some_and(|list| list.is_empty())
+            && orphans::orphans().is_empty()
     }
 
     fn owns_orphan(&self, pid: u32) -> bool {

@@ -35,6 +35,7 @@ pub(in crate::os) enum Signal {
 }
 
 /// The signals that have a handler of ours, now or later.
+#[cfg(target_os = "linux")]
 pub(in crate::os) const HANDLED: [i32; 4] = [SIGCHLD, SIGHUP, SIGINT, SIGTERM];
 
 /// The way of one signal.

@@ -267,10 +267,14 @@ impl LogWriter {
 
     fn open(&self, policy: &LogPolicy, now: Now) -> io::Result<Current> {
         let dir = &self.file.dir;
-        let is_new = file::is_made(dir)?;
-        let (name, lock) = match self.file.sharing {
-            Sharing::Sole => (self.file.name.clone(), None),
-            Sharing::Shared => choose(dir, &self.file.name, &self.file.instance)?,
+        let is_made = file::is_made(dir)?;
+        let (name, lock, is_new) = match self.file.sharing {
+            Sharing::Sole => (self.file.name.clone(), None, is_made),
+            Sharing::Shared => {
+                let (name, lock) = choose(dir, &self.file.name, &self.file.instance)?;
+                // Another host may have come and gone between the folder and its lock.
+                (name, lock, false)
+            }
         };
         let (current, parts) = Current::open(dir, name, lock, is_new, now)?;
         if !parts.is_empty() {
