@@ -203,10 +203,11 @@ mod tests {
         Launcher { is_apart: false, starter: None }
     }
 
+    /// Bash: other shells take all signals again that were held back from them.
     fn shell(script: &str, cwd: &Path) -> Program {
         let variable = |name: &str, value: &str| (name.into(), value.into());
         Program {
-            path: "/bin/sh".into(),
+            path: "/bin/bash".into(),
             args: ["-c", script, "", "two words"].map(Into::into).into(),
             common_env: Arc::new(vec![
                 variable("PATH", "/usr/bin:/bin"),
