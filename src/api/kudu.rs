@@ -99,8 +99,8 @@ async fn list(api: Api, frame: Frame, headers: &HeaderMap, jobs: Vec<Arc<JobView
         let shelf = Shelf::new(api.handle.layout(), &api.looks, frame.now);
         let jobs = api.handle.shown(jobs);
         let files = |job: &JobView| shelf.of_job(&job.found.id, job.latest.as_ref().map(|run| run.id));
-        let list: Vec<&JobView> = jobs.iter().map(|job| &**job).collect();
-        etag::bytes_of_list(&list, |job| show(&api, &frame, job, files(job), &others))
+        let shown: Vec<KuduJob> = jobs.iter().map(|job| show(&api, &frame, job, files(job), &others)).collect();
+        etag::bytes_of(&shown)
     };
     etag::json_bytes(headers, blocking(show_all).await)
 }

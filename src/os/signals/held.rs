@@ -26,7 +26,7 @@ use super::wire::{Signal, hear};
 const INFO_BYTES: usize = 128;
 
 /// Holds SIGCHLD back in the calling thread and those that it starts. Called before there are others, by a program whose
-/// children do not inherit it: see [`let_through`].
+/// children do not inherit it; threads whose children do let it through again.
 #[cfg(target_os = "linux")]
 pub fn hold_ends_of_children() {
     mask(libc::SIG_BLOCK);
