@@ -97,16 +97,16 @@ pub fn create_folders(path: &Path) -> Result<(), FileError> {
     fs::create_dir_all(path).map_err(|source| FileError::Write { path: path.to_owned(), source })
 }
 
-/// Makes a folder, and those above it, that is mostly missing; tells whether it was. One that another makes at the same time
-/// counts as missing for one of the two.
+/// Makes a folder that is mostly missing, and those above it; tells whether it was. Of two who make one at the same time, one
+/// is told so.
 ///
 /// # Errors
 /// When it cannot be made. A file in its place counts as a folder that is there.
-pub fn is_made(path: &Path) -> io::Result<bool> {
+pub fn create_missing(path: &Path) -> io::Result<bool> {
     match (fs::create_dir(path), path.parent()) {
         (Err(error), _) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
         (Err(error), Some(above)) if error.kind() == ErrorKind::NotFound => {
-            is_made(above)?;
+            create_missing(above)?;
             match fs::create_dir(path) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
                 made => made.map(|()| true),

@@ -76,7 +76,7 @@ pub fn write(layout: &Layout, record: &RunRecord) -> Result<(), FileError> {
     match file::write_whole(&path, &text, Durability::Lazy, Access::Usual) {
         Err(FileError::Write { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             let folder = layout.run(&record.job, record.id);
-            file::is_made(&folder).map_err(|source| FileError::Write { path: folder, source })?;
+            file::create_missing(&folder).map_err(|source| FileError::Write { path: folder, source })?;
             file::write_whole(&path, &text, Durability::Lazy, Access::Usual)
         }
         done => done,

@@ -304,8 +304,20 @@ mod tests {
         ended.handle.abandon(ended.pid);
         assert!(exits::wait(ended.pid, options).is_err(), "it had ended");
 
-        let (runs, _) = printed(&mut direct(), &shell("exec sleep 60 >/dev/null 2>&1", Path::new("/")));
-        runs.handle.abandon(runs.pid);
+        // Both let go of one that runs: the second as where a debugger holds one that has exited.
+        let abandon = |runs: &Launched| runs.handle.abandon(runs.pid);
+        let reap = |runs: &Launched| {
+            assert_eq!(orphans::forget_leader(runs.pid, || runs.handle.reap(runs.pid)), Duration::ZERO);
+        };
+        for let_go in [&abandon as &dyn Fn(&Launched), &reap] {
+            let (runs, _) = printed(&mut direct(), &shell("exec sleep 60 >/dev/null 2>&1", Path::new("/")));
+            let_go(&runs);
+            kill_and_be_reaped(&runs);
+        }
+    }
+
+    fn kill_and_be_reaped(runs: &Launched) {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         let pid = exits::to_pid(runs.pid).expect("a pid");
         assert_eq!(getpgid(Some(pid)), Ok(pid), "it runs");
         kill_process_group(pid, Signal::KILL).expect("it is ours");

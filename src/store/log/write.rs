@@ -267,7 +267,7 @@ impl LogWriter {
 
     fn open(&self, policy: &LogPolicy, now: Now) -> io::Result<Current> {
         let dir = &self.file.dir;
-        let is_made = file::is_made(dir)?;
+        let is_made = file::create_missing(dir)?;
         let (name, lock, is_new) = match self.file.sharing {
             Sharing::Sole => (self.file.name.clone(), None, is_made),
             Sharing::Shared => {
