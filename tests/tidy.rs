@@ -20,7 +20,7 @@ use tree::Source;
 const PLAIN: &[&str] = &["jiff", "schemars", "serde", "serde_json", "thiserror"];
 
 /// Crates by which asynchronous layers talk.
-const ASYNC: &[&str] = &["bytes", "futures_util", "tokio", "tokio_stream", "tracing"];
+const ASYNC: &[&str] = &["bytes", "futures_channel", "futures_util", "tokio", "tokio_stream", "tracing"];
 
 /// What reaches the machine or a clock in std: nothing for the pure layers.
 const IMPURE: &[&str] = &[

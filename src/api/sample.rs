@@ -41,7 +41,6 @@ pub fn view(kind: JobKind, name: &str, state: StateWord, settings: &str) -> JobV
         root: Path::new("/jobs").into(),
         script,
         settings: Arc::default(),
-        raw_settings: raw_settings.clone(),
         content: ContentHash([0; 16]),
         files: Manifest::default(),
         disable_marker: false,

@@ -8,6 +8,7 @@ use std::{
     env, fs,
     path::{self, Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
@@ -194,7 +195,7 @@ fn check_folders(
 }
 
 fn check_all(
-    folders: &BTreeMap<JobId, PathBuf>,
+    folders: &BTreeMap<JobId, Arc<Path>>,
     interpreters: &Interpreters,
     session: &Session,
     here: &Path,
@@ -227,10 +228,10 @@ fn check_all(
 }
 
 /// Takes a folder for a job: of the kind that the folder above it names, else a triggered one.
-fn one_job(path: &Path) -> Result<(JobId, PathBuf), CliError> {
+fn one_job(path: &Path) -> Result<(JobId, Arc<Path>), CliError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let name = JobName::parse(&name).map_err(|error| CliError::new(Exit::Usage, error))?;
-    Ok((JobId { kind: kind_of(path), name }, path.to_owned()))
+    Ok((JobId { kind: kind_of(path), name }, path.into()))
 }
 
 /// Returns the kind that a path names, the innermost first; triggered when it names none.

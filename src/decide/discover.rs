@@ -107,7 +107,7 @@ pub fn discover(listing: &FolderListing, around: &Surroundings<'_>) -> Found {
     // Stable: among equals, the order of the checks above.
     problems.sort_by_key(|problem| !problem.fatal);
     let runs = script.filter(|_| !problems.iter().any(|problem| problem.fatal));
-    let job = runs.map(|script| Arc::new(job(listing, &dir, script, settings, &raw_settings, around.hash)));
+    let job = runs.map(|script| Arc::new(job(listing, &dir, script, settings, around.hash)));
     let (id, root, dir) = (listing.id.clone(), Arc::clone(&listing.root), Path::new(&dir).into());
     Found { id, root, dir, job, problems, raw_settings }
 }
@@ -135,7 +135,6 @@ fn job(
     dir: &str,
     script: Script,
     settings: Settings,
-    raw_settings: &Map<String, Value>,
     hash: &dyn Fn(&[u8]) -> ContentHash,
 ) -> Job {
     let in_place = settings.is_in_place.unwrap_or(script.in_place_default);
@@ -147,7 +146,6 @@ fn job(
         disable_marker: listing.children(dir).any(|(name, _)| listing::is_disable_marker(name)),
         script,
         settings: settings.shared(),
-        raw_settings: raw_settings.clone(),
         files,
     }
 }

@@ -39,8 +39,6 @@ pub fn barred(job: &Job, standing: Standing<'_>) -> Option<StopReason> {
 mod tests {
     use std::{path::Path, sync::Arc};
 
-    use serde_json::Map;
-
     use super::*;
     use crate::model::{
         id::{JobId, JobKind, JobName},
@@ -61,7 +59,6 @@ mod tests {
             root: Path::new("/jobs/continuous/a").into(),
             script,
             settings: Arc::default(),
-            raw_settings: Map::new(),
             content: ContentHash([0; 16]),
             files: Manifest::default(),
             disable_marker: false,

@@ -226,7 +226,7 @@ pub fn inspect(
     now: crate::model::time::Wall,
 ) -> Result<(), CommandError> {
     let time = ScanTime { now, quiet: Duration::ZERO };
-    let found: Option<Found> = match scan::scan_job(id, stage, &mut Seen::default(), time) {
+    let found: Option<Found> = match scan::scan_job(id, &stage.into(), &mut Seen::default(), time) {
         Scan::Seen(listing) => Some(scanner::found(interpreters, &Programs::of_this_process(), &listing)),
         Scan::Gone | Scan::Unchanged => None,
     };

@@ -46,7 +46,7 @@ use crate::{
         settings::Overlap,
         stop::StopReason,
         time::Wall,
-        wish::Wishes,
+        wish::Asked,
     },
     os::lock::{Attempt, FileLock},
 };
@@ -59,7 +59,7 @@ pub struct Dispatcher {
     found: Arc<Found>,
     /// What runs: the last content without a defect.
     job: Option<Arc<Job>>,
-    wishes: Wishes,
+    wishes: Asked,
     ending: Option<Ending>,
     dispatch: Dispatch,
     bodies: BTreeMap<RunId, Body>,
@@ -88,7 +88,7 @@ enum Heard {
 struct Told {
     found: Arc<Found>,
     job: Option<Arc<Job>>,
-    wishes: Wishes,
+    wishes: Asked,
     past: Past,
     since: Wall,
 }
@@ -139,9 +139,9 @@ impl Dispatcher {
             let heard = tokio::select! {
                 biased;
                 // Cancel-safe: `recv` loses nothing. First, so that a stop is never behind output.
-                message = inbox.recv(), if is_told => Heard::Message(message),
+                message = inbox.recv(), if is_told => Heard::Message(message.ok()),
                 // Cancel-safe: `recv` loses nothing. The sender lives in this actor, so it never ends.
-                Some(fact) = facts.recv() => Heard::Fact(fact),
+                Ok(fact) = facts.recv() => Heard::Fact(fact),
                 // Cancel-safe: the deadline is in the state and is asked for again.
                 () = until(&clock, deadline) => Heard::Tick,
                 // Cancel-safe: the next occurrence is derived anew each time. A clock that was set wakes it too.
@@ -377,7 +377,8 @@ impl Dispatcher {
 /// Sleeps until the moment, or until the clock is set; for ever without one.
 async fn at(clock: &crate::os::clock::Clock, moment: Option<Wall>) {
     match moment {
-        Some(moment) => drop(clock.until(moment).await),
+        // Boxed, for an actor keeps room for all that it may wait for.
+        Some(moment) => drop(Box::pin(clock.until(moment)).await),
         None => std::future::pending().await,
     }
 }

@@ -1,22 +1,23 @@
 //! What a job's actor may be told. Both kinds of actors take the same messages; each does what fits its kind.
 
-use std::sync::Arc;
+use std::{future::poll_fn, sync::Arc};
 
-use tokio::{sync::mpsc, task::JoinHandle};
+use futures_channel::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::{
     host::handle::{CommandError, Reply, Ticket},
     model::{
         id::{JobId, RunId},
         job::Found,
-        wish::Wishes,
+        wish::Asked,
     },
 };
 
-/// Messages that wait for an actor; when it is full, the reconciler waits.
-pub const INBOX_MAX: usize = 32;
+/// Messages that wait for an actor, besides one of each sender; when it is full, the reconciler waits.
+const INBOX_MAX: usize = 32;
 
-/// Where an actor's messages go. They are boxed: a channel makes room for many at once, and most actors never get one.
+/// Where an actor's messages go. Its channel makes room when a message comes: most actors never get one.
 #[derive(Clone, Debug)]
 pub struct Inbox(mpsc::Sender<Box<JobMessage>>);
 
@@ -34,8 +35,12 @@ impl Inbox {
     ///
     /// # Errors
     /// When it has ended: then the message comes back.
-    pub async fn send(&self, message: JobMessage) -> Result<(), Box<JobMessage>> {
-        self.0.send(Box::new(message)).await.map_err(|mpsc::error::SendError(message)| message)
+    pub async fn send(&mut self, message: JobMessage) -> Result<(), Box<JobMessage>> {
+        let message = Box::new(message);
+        match poll_fn(|cx| self.0.poll_ready(cx)).await {
+            Ok(()) => self.0.try_send(message).map_err(mpsc::TrySendError::into_inner),
+            Err(_) => Err(message),
+        }
     }
 }
 
@@ -99,7 +104,7 @@ pub struct Update {
     /// Its folder as last read.
     pub found: Arc<Found>,
     /// What people asked of it.
-    pub wishes: Wishes,
+    pub wishes: Asked,
 }
 
 /// A request for a run.

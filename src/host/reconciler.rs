@@ -151,9 +151,9 @@ impl Reconciler {
         self.watch = None;
         let told = *stop.borrow_and_update();
         self.tell_all(ending(told)).await;
-        let actors = std::mem::take(&mut self.actors);
+        let mut actors = std::mem::take(&mut self.actors);
         let left = std::mem::take(&mut self.left).into_values();
-        let inboxes: Vec<_> = actors.values().filter_map(Actor::inbox).cloned().chain(left).collect();
+        let mut inboxes: Vec<_> = actors.values_mut().filter_map(|actor| actor.inbox().cloned()).chain(left).collect();
         let ended = async {
             for living in actors.into_values().filter_map(|actor| actor.living) {
                 // An actor that panicked has told so already.
@@ -163,7 +163,7 @@ impl Reconciler {
         };
         let hurried = async {
             if told != Stopping::Now && stop.wait_for(|stop| *stop == Stopping::Now).await.is_ok() {
-                for inbox in &inboxes {
+                for inbox in &mut inboxes {
                     let _ = inbox.send(JobMessage::End(Ending::HostKilled)).await;
                 }
             }
@@ -175,8 +175,8 @@ impl Reconciler {
         }
     }
 
-    async fn tell_all(&self, ending: Ending) {
-        for inbox in self.actors.values().filter_map(Actor::inbox).chain(self.left.values()) {
+    async fn tell_all(&mut self, ending: Ending) {
+        for inbox in self.actors.values_mut().filter_map(Actor::inbox).chain(self.left.values_mut()) {
             // One that has ended needs no telling.
             let _ = inbox.send(JobMessage::End(ending)).await;
         }
@@ -235,13 +235,13 @@ impl Reconciler {
         if let Err(error) = self.overrides.refresh() {
             warn!(%error, "could not read what people asked of jobs");
         }
-        let is_news = |(id, actor): &(&JobId, &Actor)| self.overrides.wishes(id) != *actor.wishes();
+        let is_news = |(id, actor): &(&JobId, &Actor)| self.overrides.wishes(id) != **actor.wishes();
         let news: Vec<JobId> = self.actors.iter().filter(is_news).map(|(id, _)| id.clone()).collect();
         for id in news {
             let Some(found) = self.observed.get(&id).cloned() else { continue };
             let wishes = self.overrides.wishes(&id);
             info!(job = %id, stopped = wishes.stopped.is_some(), "another host was asked something of a job");
-            self.tell(&id, Update { found, wishes }, None).await;
+            self.tell(&id, Update { found, wishes: wishes.into() }, None).await;
         }
     }
 
@@ -249,7 +249,7 @@ impl Reconciler {
         self.observed.remove(id);
         self.machine.copies.forget(id);
         let Some(actor) = self.actors.remove(id) else { return };
-        let Some(Living { inbox, life }) = actor.living else {
+        let Some(Living { mut inbox, life }) = actor.living else {
             return self.machine.view.remove(id, self.machine.now().wall);
         };
         let _ = inbox.send(JobMessage::End(Ending::Removed)).await;
@@ -275,7 +275,7 @@ impl Reconciler {
         let starting = self.is_first || self.machine.now().mono.since(self.started) < STARTING;
         let trigger =
             if starting { Trigger::Startup } else { Trigger::Change { what: "the job was added".to_owned() } };
-        let update = Update { wishes: self.overrides.wishes(&id), found };
+        let update = Update { wishes: self.overrides.wishes(&id).into(), found };
         if !self.is_first {
             info!(job = %id, "a job was added");
         }
@@ -289,7 +289,7 @@ impl Reconciler {
             warn!(job = %id, %problem, "a job has a problem");
         }
         self.observed.insert(id.clone(), Arc::clone(&found));
-        let update = Update { wishes: self.overrides.wishes(&id), found };
+        let update = Update { wishes: self.overrides.wishes(&id).into(), found };
         let (reply, told) = tokio::sync::oneshot::channel();
         self.tell(&id, update, Some(reply)).await;
         Some(told)

@@ -11,12 +11,14 @@
 //!
 //! The task ends when the run has; dropping its `Body` before that kills the run. Nothing is decided here.
 
+mod aside;
 mod finish;
 mod task;
 
 use std::{fs, path::PathBuf, sync::Arc};
 
-use tokio::sync::{Notify, mpsc, oneshot};
+use futures_channel::mpsc;
+use tokio::sync::{Notify, oneshot};
 use tracing::warn;
 
 use self::task::{Orders, Task};
@@ -35,9 +37,6 @@ use crate::{
     os::{output::Activity, process::Group, workcopy::WorkCopy},
     store::{log::LogWriter, record},
 };
-
-/// Facts of one job's runs that wait for its actor; when it is full, the run's task waits.
-pub const FACTS_MAX: usize = 16;
 
 /// How often a folder that changes while it is copied is read again for one run.
 const REREADS_MAX: u32 = 5;
@@ -66,10 +65,25 @@ pub enum News {
     Reread,
 }
 
-/// Where a run's facts go. Boxed, for a channel keeps room for many from the first on.
-pub type Facts = mpsc::Sender<Box<Fact>>;
+/// Where a run's facts go. Telling never waits: in its life a run tells of some ten, and of [`REREADS_MAX`] folders more.
+#[derive(Clone, Debug)]
+pub struct Facts(mpsc::UnboundedSender<Box<Fact>>);
+
 /// Where they come from.
-pub type FactsOfRuns = mpsc::Receiver<Box<Fact>>;
+pub type FactsOfRuns = mpsc::UnboundedReceiver<Box<Fact>>;
+
+impl Facts {
+    /// Makes a channel that takes room only for what waits in it.
+    pub fn open() -> (Self, FactsOfRuns) {
+        let (facts, heard) = mpsc::unbounded();
+        (Self(facts), heard)
+    }
+
+    /// Tells the actor. One that is gone has nothing to do with it any more.
+    pub fn tell(&self, run: RunId, news: News) {
+        let _ = self.0.unbounded_send(Box::new(Fact { run, news }));
+    }
+}
 
 /// One run on its way, as its job's actor holds it.
 #[derive(Debug)]
@@ -92,7 +106,7 @@ pub struct Body {
     activity: Arc<Activity>,
     group: Option<Group>,
     /// The task of a run that is prepared, until its process is started.
-    ready: Option<(Task, Option<WorkCopy>)>,
+    ready: Option<(Box<Task>, Option<WorkCopy>)>,
     /// Tells the task of a run that prepares itself to start the process.
     go: Option<oneshot::Sender<()>>,
     cut: Option<Arc<Notify>>,
@@ -182,7 +196,7 @@ impl Body {
             if scan.send(ScanRequest { job: Some(job), reply: Some(reply) }).await.is_ok() {
                 let _ = done.await;
             }
-            let _ = facts.send(Box::new(Fact { run, news: News::Reread })).await;
+            facts.tell(run, News::Reread);
         });
     }
 
@@ -244,7 +258,7 @@ impl Body {
             task::is_alone(&self.job) && gone_look.any(layout, self.machine.now().wall)
         };
         let is_prepared = ready.is_some() && !waits();
-        let task = Task {
+        let task = Box::new(Task {
             machine: Arc::clone(&self.machine),
             job: Arc::clone(&self.job),
             log: Arc::clone(&self.log),
@@ -254,7 +268,7 @@ impl Body {
             port: self.port,
             shutdown_file: self.shutdown_file.clone(),
             activity: Arc::clone(&self.activity),
-        };
+        });
         if is_prepared {
             self.ready = Some((task, ready));
             return Some(LifeEvent::Prepared);
@@ -313,8 +327,7 @@ impl Body {
         let (facts, run) = (self.facts.clone(), self.record.id);
         tokio::spawn(async move {
             group.emptied().await;
-            // An actor that is gone has nothing to do with it any more.
-            let _ = facts.send(Box::new(Fact { run, news: News::Event(LifeEvent::GroupGone) })).await;
+            facts.tell(run, News::Event(LifeEvent::GroupGone));
         });
     }
 }

@@ -110,7 +110,7 @@ enum Read {
 enum Outcome {
     Gone,
     Unchanged,
-    Found { found: Box<Found>, unsettled: bool },
+    Found { found: Arc<Found>, unsettled: bool },
 }
 
 impl Scanner {
@@ -323,7 +323,7 @@ impl Scanner {
                 if unsettled && self.settle.put_off(&due, self.machine.now().mono) {
                     return;
                 }
-                Arc::make_mut(&mut self.desired).jobs.insert(due.id, Arc::new(*found));
+                Arc::make_mut(&mut self.desired).jobs.insert(due.id, found);
             }
         }
     }
@@ -353,7 +353,7 @@ impl Reader {
         let Some(root) = folders.jobs.get(&due.id) else {
             self.cache.forget(&due.id);
             let unusable = folders.unusable.get(&due.id).map(|unusable| discover::unusable(&due.id, unusable));
-            let found = |found| Outcome::Found { found: Box::new(found), unsettled: false };
+            let found = |found| Outcome::Found { found: Arc::new(found), unsettled: false };
             return unusable.map_or(Outcome::Gone, found);
         };
         let mut seen = self.cache.take(&due.id);
@@ -368,7 +368,7 @@ fn conclude(interpreters: &Interpreters, programs: &Programs, scan: Scan) -> Out
         Scan::Gone => Outcome::Gone,
         Scan::Unchanged => Outcome::Unchanged,
         Scan::Seen(listing) => {
-            let found = Box::new(found(interpreters, programs, &listing));
+            let found = Arc::new(found(interpreters, programs, &listing));
             Outcome::Found { found, unsettled: listing.unsettled }
         }
     }

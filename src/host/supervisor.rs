@@ -15,7 +15,6 @@ mod word;
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
 use tracing::warn;
 
 use self::{copy::Copy, word::Word};
@@ -33,7 +32,7 @@ use crate::{
         machine::{KEEP_ALL, Machine, log_policy},
         message::{Ending, Inbox, JobMessage, Living, Messages, Update},
         publish,
-        run::{FACTS_MAX, Fact, Facts, FactsOfRuns, Finished},
+        run::{Fact, Facts, FactsOfRuns, Finished},
         view::JobView,
     },
     model::{
@@ -42,7 +41,7 @@ use crate::{
         log::Level,
         run::{RunRecord, Trigger},
         stop::StopReason,
-        wish::Wishes,
+        wish::Asked,
     },
     os::lock::FileLock,
     store::{
@@ -59,7 +58,7 @@ pub struct Supervisor {
     found: Arc<Found>,
     /// What runs, or would: the last content without a defect.
     job: Option<Arc<Job>>,
-    wishes: Wishes,
+    wishes: Asked,
     /// Whether the host's settings let nothing start, as it was told last.
     host_stopped: bool,
     ending: Option<Ending>,
@@ -89,7 +88,7 @@ impl Supervisor {
     /// Starts the actor; it ends by `JobMessage::End` when nothing of its job runs any more.
     pub fn spawn(machine: &Arc<Machine>, update: Update, trigger: Trigger, past: Past) -> Living {
         let (inbox, messages) = Inbox::open();
-        let (facts, heard) = mpsc::channel(FACTS_MAX);
+        let (facts, heard) = Facts::open();
         let mut actor = Self::new(machine, update, facts, past);
         // Before anybody sees it: a job without copies looks like one that cannot run.
         actor.set_copies();
@@ -146,9 +145,9 @@ impl Supervisor {
             let heard = tokio::select! {
                 biased;
                 // Cancel-safe: `recv` loses nothing. First, so that a stop is never behind output.
-                message = inbox.recv(), if is_told => Heard::Message(message),
+                message = inbox.recv(), if is_told => Heard::Message(message.ok()),
                 // Cancel-safe: `recv` loses nothing. The sender lives in this actor, so it never ends.
-                Some(fact) = facts.recv() => Heard::Fact(fact),
+                Ok(fact) = facts.recv() => Heard::Fact(fact),
                 // Cancel-safe: the deadline is in the state and is asked for again.
                 () = until(&clock, deadline) => Heard::Tick,
             };
@@ -394,7 +393,8 @@ impl Supervisor {
 /// Sleeps until the deadline, for ever without one.
 pub async fn until(clock: &crate::os::clock::Clock, deadline: Option<crate::model::time::Mono>) {
     match deadline {
-        Some(deadline) => clock.sleep_until(deadline).await,
+        // Boxed, for an actor keeps room for all that it may wait for, and most never wait for a moment.
+        Some(deadline) => Box::pin(clock.sleep_until(deadline)).await,
         None => std::future::pending().await,
     }
 }

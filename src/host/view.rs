@@ -24,7 +24,7 @@ use crate::{
         status::{StateWord, Status},
         time::Wall,
     },
-    store::log::LogName,
+    store::log::{LogName, LogWriter},
 };
 
 pub use crate::decide::pause::Paused;
@@ -92,8 +92,8 @@ pub struct CopyView {
 pub struct LiveLog {
     /// What its current file is called; on a shared folder it may be this instance's own.
     pub name: LogName,
-    /// Changes whenever lines were added.
-    pub grown: watch::Receiver<u64>,
+    /// Who writes it.
+    pub writer: Arc<LogWriter>,
 }
 
 /// The published state of all jobs.

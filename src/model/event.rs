@@ -91,7 +91,7 @@ pub enum News {
         /// Whose.
         job: JobId,
         /// What became of it.
-        occurrence: Occurrence,
+        occurrence: Box<Occurrence>,
     },
 }
 

@@ -87,8 +87,6 @@ pub struct Job {
     pub script: Script,
     /// Its settings.
     pub settings: Arc<Settings>,
-    /// `settings.job` as the user wrote it.
-    pub raw_settings: Map<String, Value>,
     /// Hash of everything whose change means a restart: names, bytes and modes of its files, settings that matter to the
     /// process.
     pub content: ContentHash,

@@ -140,10 +140,10 @@ pub enum LinkTo {
 
 impl FolderListing {
     /// Returns a listing of an empty folder.
-    pub fn empty(id: JobId, root: &Path) -> Self {
+    pub fn empty(id: JobId, root: Arc<Path>) -> Self {
         Self {
             id,
-            root: root.into(),
+            root,
             entries: BTreeMap::new(),
             heads: BTreeMap::new(),
             settings: BTreeMap::new(),
@@ -299,7 +299,7 @@ mod tests {
 
     fn listing(paths: &[&str]) -> FolderListing {
         let id = JobId { kind: JobKind::Triggered, name: JobName::parse("j").expect("a name") };
-        let mut listing = FolderListing::empty(id, Path::new("/jobs/triggered/j"));
+        let mut listing = FolderListing::empty(id, Path::new("/jobs/triggered/j").into());
         for path in paths {
             let kind = if path.ends_with('/') { EntryKind::Folder } else { EntryKind::File };
             let entry = Entry { kind, size: 0, mode: 0o644, hash: ContentHash([0; 16]) };

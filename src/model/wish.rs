@@ -1,5 +1,7 @@
 //! What people asked of jobs beyond their folders: to stop, to pause, to be off. The host keeps it over restarts.
 
+use std::ops::Deref;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::time::Wall;
@@ -51,6 +53,26 @@ pub struct Wishes {
     /// That it was enabled or disabled.
     pub switch: Option<Switch>,
 }
+
+/// What was asked of one job, in next to no room while that is nothing, as it is for most.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked(Option<Box<Wishes>>);
+
+impl From<Wishes> for Asked {
+    fn from(wishes: Wishes) -> Self {
+        Self((wishes != NOTHING).then(|| Box::new(wishes)))
+    }
+}
+
+impl Deref for Asked {
+    type Target = Wishes;
+
+    fn deref(&self) -> &Wishes {
+        self.0.as_deref().unwrap_or(&NOTHING)
+    }
+}
+
+static NOTHING: Wishes = Wishes { stopped: None, paused: None, all_paused: None, switch: None };
 
 /// Something to ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -159,7 +159,8 @@ impl<C: Fn() -> Now> Pump<C> {
             let round = self.round(&mut sink);
             let (bytes, now) = (round.bytes, round.now);
             if !round.held.is_empty()
-                && let ControlFlow::Break(held) = self.offer_again(round.held, &mut sink, cut.as_mut()).await
+                // Boxed, for a task keeps room for all that it may wait for.
+                && let ControlFlow::Break(held) = Box::pin(self.offer_again(round.held, &mut sink, cut.as_mut())).await
             {
                 return self.end(held, &mut sink);
             }
@@ -272,7 +273,7 @@ impl<C: Fn() -> Now> Pump<C> {
             () = stdout.readable(), if stdout.is_open() => ControlFlow::Continue(()),
             () = stderr.readable(), if stderr.is_open() => ControlFlow::Continue(()),
             // A new timer each time, and none while no line is begun. The round looks whose time it is.
-            () = time::sleep(pause.unwrap_or_default()), if pause.is_some() => ControlFlow::Continue(()),
+            () = passed(pause) => ControlFlow::Continue(()),
         }
     }
 
@@ -330,6 +331,14 @@ async fn pass_on(cut: Pin<&mut impl Future<Output = ()>>) -> ControlFlow<()> {
         () = cut => ControlFlow::Break(()),
         // Holds nothing.
         () = task::yield_now() => ControlFlow::Continue(()),
+    }
+}
+
+/// Lets some time pass; for ever without one. Boxed, for a task keeps room for all that it may wait for.
+async fn passed(pause: Option<Duration>) {
+    match pause {
+        Some(pause) => Box::pin(time::sleep(pause)).await,
+        None => std::future::pending().await,
     }
 }
 

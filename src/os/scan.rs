@@ -18,9 +18,9 @@ mod walk;
 use std::{
     collections::BTreeMap,
     io,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -64,7 +64,7 @@ pub struct ScanTime {
 /// Scans folders on all processors, each at the `time` that is its own, and hands the results to `each`, on the thread that
 /// scanned. Returns what `each` returned, in no order.
 pub fn scan_all<T: Send>(
-    folders: &BTreeMap<JobId, PathBuf>,
+    folders: &BTreeMap<JobId, Arc<Path>>,
     cache: &mut HashCache,
     time: impl Fn(&JobId) -> ScanTime + Sync,
     each: impl Fn(&JobId, Scan) -> T + Sync,
@@ -101,8 +101,8 @@ pub fn scan_all<T: Send>(
 }
 
 /// Scans one folder. `seen` is what was seen of it before, and afterwards what was seen now.
-pub fn scan_job(id: &JobId, root: &Path, seen: &mut Seen, time: ScanTime) -> Scan {
-    let mut listing = FolderListing::empty(id.clone(), root);
+pub fn scan_job(id: &JobId, root: &Arc<Path>, seen: &mut Seen, time: ScanTime) -> Scan {
+    let mut listing = FolderListing::empty(id.clone(), Arc::clone(root));
     let walk = match Walk::of(root, &mut listing) {
         Ok(walk) => walk,
         Err(error) => {

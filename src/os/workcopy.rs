@@ -130,14 +130,14 @@ impl WorkCopy {
 struct Copied {
     path: PathBuf,
     content: ContentHash,
-    stamps: Vec<(String, Stamp)>,
+    stamps: Box<[(String, Stamp)]>,
     trash: Trash,
     closed: Closed,
 }
 
 impl Drop for Copied {
     fn drop(&mut self) {
-        let known = if self.stamps.len() <= KNOWN_MAX { mem::take(&mut self.stamps) } else { Vec::new() };
+        let known = if self.stamps.len() <= KNOWN_MAX { mem::take(&mut self.stamps) } else { Box::default() };
         let known = known.into_iter().map(|(file, _)| file).collect();
         let unneeded = Unneeded { path: mem::take(&mut self.path), known };
         if self.closed.load(Ordering::Acquire) {
@@ -283,7 +283,7 @@ impl WorkCopies {
             return match made {
                 Ok(stamps) => {
                     let (trash, closed) = (Arc::clone(&self.trash), Arc::clone(&self.closed));
-                    Ok(Copied { path, content: job.content, stamps, trash, closed })
+                    Ok(Copied { path, content: job.content, stamps: stamps.into(), trash, closed })
                 }
                 Err(error) => {
                     // At once: the disk may be full of it.

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::Path,
     sync::Arc,
 };
 
@@ -84,7 +85,7 @@ impl Disk {
 }
 
 fn list(id: &JobId, files: &BTreeMap<String, String>) -> FolderListing {
-    let mut listing = FolderListing::empty(id.clone(), format!("/jobs/{id}").as_ref());
+    let mut listing = FolderListing::empty(id.clone(), Path::new(&format!("/jobs/{id}")).into());
     for (name, text) in files {
         let (size, hash) = (text.len() as u64, hash(text.as_bytes()));
         listing.entries.insert(name.clone(), Entry { kind: EntryKind::File, size, mode: 0o755, hash });

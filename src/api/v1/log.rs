@@ -230,12 +230,13 @@ impl LogStream {
         let (start, end) = span.map_or((before, None), |span| (span.start, span.end));
         let is_over = !self.follows || record.as_ref().is_some_and(has_ended);
         let (wanted, read) = (wanted.clone(), name.clone());
+        // Before it is read: what comes later is told.
+        let grown = live.filter(|live| live.name == read).map(|live| live.writer.subscribe());
         let tail = blocking(move || {
             let view = LogView::open(&folder, &name)?;
             let end = if is_over { Some(end.unwrap_or(view.end())) } else { None };
             Tail::open(view, start, end, &wanted)
         });
-        let grown = live.filter(|live| live.name == read).map(|live| live.grown);
         self.reading = Some(Reading { run, name: read, tail: tail.await?, is_told: false, is_over, grown });
         Ok(())
     }

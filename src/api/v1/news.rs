@@ -161,7 +161,7 @@ fn shown(event: &Event) -> EventWire {
         News::Removed { .. } => {}
         News::ProblemsChanged { problems, .. } => wire.problems = Some(problems.clone()),
         News::RunBegan(run) | News::RunStarted(run) | News::RunEnded(run) => wire.run = Some(show::run(run, event.at)),
-        News::Occurred { occurrence, .. } => wire.occurrence = Some(occurrence.clone()),
+        News::Occurred { occurrence, .. } => wire.occurrence = Some((**occurrence).clone()),
     }
     wire
 }

@@ -4,8 +4,6 @@ mod queue;
 
 use std::{path::Path, sync::Arc};
 
-use serde_json::Map;
-
 use super::*;
 use crate::model::{
     id::{Instance, JobId, JobKind, JobName},
@@ -33,7 +31,6 @@ fn job(expressions: &[&str]) -> Job {
         root: Path::new("/jobs/triggered/a").into(),
         script,
         settings: Settings { schedules: expressions.iter().map(setting).collect(), ..Settings::default() }.into(),
-        raw_settings: Map::new(),
         content: ContentHash([0; 16]),
         files: Manifest::default(),
         disable_marker: false,

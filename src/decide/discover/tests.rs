@@ -321,7 +321,7 @@ fn read_settings(text: &str, _: JobKind) -> ReadSettings {
 
 pub(super) fn folder(files: &[&str]) -> FolderListing {
     let id = JobId { kind: JobKind::Continuous, name: JobName::parse("j").expect("a name") };
-    let mut listing = FolderListing::empty(id, Path::new("/jobs/continuous/j"));
+    let mut listing = FolderListing::empty(id, Path::new("/jobs/continuous/j").into());
     for file in files {
         put(&mut listing, file, PLAIN, "");
         for (slash, _) in file.match_indices('/') {

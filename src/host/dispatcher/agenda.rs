@@ -248,7 +248,7 @@ fn append(machine: &Machine, job: &Job, lines: &[Line]) {
 fn tell(machine: &Machine, job: &JobId, lines: &[Line]) {
     for line in lines {
         if let Line::Occurrence(occurrence) = line {
-            machine.tell(News::Occurred { job: job.clone(), occurrence: occurrence.clone() });
+            machine.tell(News::Occurred { job: job.clone(), occurrence: Box::new(occurrence.clone()) });
         }
     }
 }

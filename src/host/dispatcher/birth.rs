@@ -6,8 +6,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-
 use super::{Dispatcher, Told};
 use crate::{
     decide::dispatch::Dispatch,
@@ -15,17 +13,17 @@ use crate::{
         keeper::Past,
         machine::Machine,
         message::{Inbox, Living, Update},
-        run::{FACTS_MAX, FactsOfRuns},
+        run::{Facts, FactsOfRuns},
         view::JobView,
     },
-    model::{job::Job, run::Trigger, wish::Wishes},
+    model::{job::Job, run::Trigger, wish::Asked},
 };
 
 impl Dispatcher {
     /// Lets a job begin, and starts its actor where there is something for it to do; the actor ends by `JobMessage::End`
     /// when nothing of its job runs any more. `trigger` tells why the job is there: it may ask for a run at the host's start.
     pub fn born(machine: &Arc<Machine>, update: Update, trigger: Trigger, past: Past) -> Option<Living> {
-        let (facts, heard) = mpsc::channel(FACTS_MAX);
+        let (facts, heard) = Facts::open();
         let Update { found, wishes } = update;
         let (job, since) = (found.job.clone(), machine.now().wall);
         let mut actor = Self::new(machine, Told { found, job, wishes, past, since }, facts);
@@ -38,20 +36,20 @@ impl Dispatcher {
     }
 
     /// Starts the actor of a job that rested; `view` is how it was published last.
-    pub fn wake(machine: &Arc<Machine>, view: &JobView, wishes: Wishes) -> Living {
+    pub fn wake(machine: &Arc<Machine>, view: &JobView, wishes: Asked) -> Living {
         let (actor, heard) = Self::rested(machine, view, wishes);
         actor.spawn(heard, None)
     }
 
     /// Takes over what is new about a job that rested, and starts its actor where there is something for it to do.
-    pub fn renew(machine: &Arc<Machine>, view: &JobView, wishes: Wishes, update: Update) -> Option<Living> {
+    pub fn renew(machine: &Arc<Machine>, view: &JobView, wishes: Asked, update: Update) -> Option<Living> {
         let (mut actor, heard) = Self::rested(machine, view, wishes);
         actor.update(update);
         actor.settle_down(heard)
     }
 
-    fn rested(machine: &Arc<Machine>, view: &JobView, wishes: Wishes) -> (Self, FactsOfRuns) {
-        let (facts, heard) = mpsc::channel(FACTS_MAX);
+    fn rested(machine: &Arc<Machine>, view: &JobView, wishes: Asked) -> (Self, FactsOfRuns) {
+        let (facts, heard) = Facts::open();
         let (found, job, since) = (Arc::clone(&view.found), view.job.clone(), view.status.since);
         let mut actor = Self::new(machine, Told { found, job, wishes, past: Past::OnDisk, since }, facts);
         // When it began, what waited had its answers, and a schedule that comes from now on is a new one.

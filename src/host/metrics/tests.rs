@@ -89,9 +89,9 @@ fn what_happened_is_counted_under_the_names_that_are_promised() {
         first: None,
         corrects: None,
     };
-    metrics.note(&News::Occurred { job: report.clone(), occurrence: occurrence.clone() });
+    metrics.note(&News::Occurred { job: report.clone(), occurrence: Box::new(occurrence.clone()) });
     let missed = Occurrence { outcome: OccurrenceOutcome::Missed, count: Some(7), ..occurrence };
-    metrics.note(&News::Occurred { job: report.clone(), occurrence: missed });
+    metrics.note(&News::Occurred { job: report.clone(), occurrence: Box::new(missed) });
     metrics.log_bytes(&report).inc_by(120);
     metrics.run_swept(&report, 2, Duration::from_millis(1_500));
     let usage = |_: &JobView| Some(JobUsage { memory: 4_096, cpu: Duration::from_secs(1) });
@@ -157,7 +157,7 @@ fn a_job_that_goes_takes_its_numbers_with_it() {
         let outcome = OccurrenceOutcome::Paused;
         let occurrence =
             Occurrence { due, at: due, outcome, reason: None, run: None, count: None, first: None, corrects: None };
-        metrics.note(&News::Occurred { job: id.clone(), occurrence });
+        metrics.note(&News::Occurred { job: id.clone(), occurrence: Box::new(occurrence) });
         metrics.log_bytes(id).inc_by(1);
     }
     let usage = |_: &JobView| Some(JobUsage { memory: 1, cpu: Duration::from_secs(1) });

@@ -18,7 +18,7 @@ use crate::{
     model::{
         id::{JobId, JobKind},
         run::Trigger,
-        wish::Wishes,
+        wish::Asked,
     },
     store::index::records,
 };
@@ -26,19 +26,16 @@ use crate::{
 /// A job's actor.
 #[derive(Debug)]
 pub(super) struct Actor {
-    /// What it was told last of what people asked; nothing for most.
-    wishes: Option<Box<Wishes>>,
+    /// What it was told last of what people asked.
+    wishes: Asked,
     /// Nothing while its job rests.
     pub(super) living: Option<Living>,
 }
 
-/// Nothing that people asked.
-static NONE: Wishes = Wishes { stopped: None, paused: None, all_paused: None, switch: None };
-
 impl Actor {
     /// Lets a job begin.
     pub(super) fn begin(machine: &Arc<Machine>, update: Update, trigger: Trigger, past: Past) -> Self {
-        let wishes = kept(&update.wishes);
+        let wishes = update.wishes.clone();
         let living = match update.found.id.kind {
             JobKind::Continuous => Some(Supervisor::spawn(machine, update, trigger, past)),
             JobKind::Triggered => Dispatcher::born(machine, update, trigger, past),
@@ -47,21 +44,21 @@ impl Actor {
     }
 
     /// Returns what it was told last of what people asked.
-    pub(super) fn wishes(&self) -> &Wishes {
-        self.wishes.as_deref().unwrap_or(&NONE)
+    pub(super) fn wishes(&self) -> &Asked {
+        &self.wishes
     }
 
     /// Returns where it is told, when it lives.
-    pub(super) fn inbox(&self) -> Option<&Inbox> {
-        self.living.as_ref().map(|living| &living.inbox)
+    pub(super) fn inbox(&mut self) -> Option<&mut Inbox> {
+        self.living.as_mut().map(|living| &mut living.inbox)
     }
 
     /// Returns where it is told; a job that rested has its actor from now on.
-    pub(super) fn awake(&mut self, machine: &Arc<Machine>, id: &JobId) -> Option<&Inbox> {
+    pub(super) fn awake(&mut self, machine: &Arc<Machine>, id: &JobId) -> Option<&mut Inbox> {
         if self.living.is_none() {
             // Published when it began, and taken out only when its folder is gone.
             let view = machine.view.job(id)?;
-            self.living = Some(Dispatcher::wake(machine, &view, self.wishes().clone()));
+            self.living = Some(Dispatcher::wake(machine, &view, self.wishes.clone()));
         }
         self.inbox()
     }
@@ -71,11 +68,10 @@ impl Reconciler {
     /// Tells a job's actor what its folder says and what people ask of it. One that has ended needs no telling.
     pub(super) async fn tell(&mut self, id: &JobId, update: Update, reply: Option<Reply<()>>) {
         let Some(actor) = self.actors.get_mut(id) else { return };
-        let before = std::mem::replace(&mut actor.wishes, kept(&update.wishes));
-        if let Some(living) = &actor.living {
+        let before = std::mem::replace(&mut actor.wishes, update.wishes.clone());
+        if let Some(living) = &mut actor.living {
             let _ = living.inbox.send(JobMessage::Update(Box::new(update), reply)).await;
         } else if let Some(view) = self.machine.view.job(id) {
-            let before = before.map_or_else(Wishes::default, |before| *before);
             actor.living = Dispatcher::renew(&self.machine, &view, before, update);
             publish::answer(reply);
         }
@@ -102,8 +98,4 @@ impl Reconciler {
             Some(_) | None => Past::OnDisk,
         }
     }
-}
-
-fn kept(wishes: &Wishes) -> Option<Box<Wishes>> {
-    (*wishes != NONE).then(|| Box::new(wishes.clone()))
 }

@@ -101,7 +101,7 @@ impl Reconciler {
         found: Arc<Found>,
     ) -> Option<oneshot::Receiver<Result<(), CommandError>>> {
         self.observed.insert(job.clone(), Arc::clone(&found));
-        let update = Update { found, wishes: self.overrides.wishes(job) };
+        let update = Update { found, wishes: self.overrides.wishes(job).into() };
         let (reply, told) = oneshot::channel();
         self.tell(job, update, Some(reply)).await;
         Some(told)

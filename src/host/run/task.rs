@@ -2,9 +2,9 @@
 
 use std::{
     collections::BTreeMap,
-    convert::Infallible,
     io,
     path::{Path, PathBuf},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
@@ -12,7 +12,7 @@ use std::{
 use tokio::sync::{Notify, oneshot};
 use tracing::warn;
 
-use super::{Fact, Facts, News};
+use super::{Facts, News, aside::Aside};
 use crate::{
     decide::{
         env::{self, RunFacts, Variables},
@@ -81,17 +81,17 @@ pub struct Orders {
 
 /// A run whose process is being started.
 pub struct Begun {
-    task: Task,
+    task: Box<Task>,
     /// Held as long as the run, so that nobody removes the copy under it.
     copy: Option<WorkCopy>,
     starting: Starting,
     pipes: Pipes,
 }
 
-/// A process that was just started, with the read ends of what it prints.
+/// A process that was just started, with the read ends of what it prints. Boxed, for a task keeps what it is given several
+/// times.
 struct Started {
-    child: Child,
-    /// Boxed, for a task keeps what it is given several times.
+    child: Box<Child>,
     pump: Box<Pump<Ticker>>,
 }
 
@@ -109,16 +109,16 @@ impl Begun {
             // Cancel-safe: nothing else ends this.
             begun = begun => begun,
             // Not done before it is started.
-            never = task.lasts() => match never {},
+            never = Aside::new(task.lasts()) => match never {},
         };
         let started = match (child, pump) {
-            (Ok(child), Ok(pump)) => Ok(Started { child, pump: Box::new(pump) }),
+            (Ok(child), Ok(pump)) => Ok(Started { child: Box::new(child), pump }),
             (Err(error), _) => Err(chain(&error)),
             (Ok(_), Err(error)) => Err(no_output(&error)),
         };
         match started {
             Ok(started) => task.attend(started, orders).await,
-            Err(why) => task.happened(LifeEvent::StartFailed { why }).await,
+            Err(why) => task.happened(LifeEvent::StartFailed { why }),
         }
         drop(copy);
     }
@@ -127,28 +127,31 @@ impl Begun {
 impl Task {
     /// Lives as long as the run: makes its copy unless one is there, and what others have left is mended; starts it when
     /// told to go, and ends what it left when told to sweep.
-    pub async fn drive(self, ready: Option<WorkCopy>, go: oneshot::Receiver<()>, orders: Orders) {
+    pub async fn drive(self: Box<Self>, ready: Option<WorkCopy>, go: oneshot::Receiver<()>, orders: Orders) {
         let copy = tokio::select! {
             biased;
             // Cancel-safe: nothing else ends this.
             copy = self.copy(ready) => copy,
             // Not done before the copy is.
-            never = self.lasts() => match never {},
+            never = Aside::new(self.lasts()) => match never {},
         };
         let copy = match copy {
             Ok(copy) => copy,
             Err((why, stale)) => {
                 let news = if stale { News::Stale(why) } else { News::Event(LifeEvent::StartFailed { why }) };
-                return self.tell(news).await;
+                return self.tell(news);
             }
         };
-        self.happened(LifeEvent::Prepared).await;
+        self.happened(LifeEvent::Prepared);
         if go.await.is_err() {
             return;
         }
         match self.order(copy.as_ref()) {
-            Ok((starting, pipes)) => Begun { task: self, copy, starting, pipes }.attend(orders).await,
-            Err(why) => self.happened(LifeEvent::StartFailed { why }).await,
+            // In a task of its own: this one kept room for the copying as long as the run lives.
+            Ok((starting, pipes)) => {
+                drop(tokio::spawn(Begun { task: self, copy, starting, pipes }.attend(orders)));
+            }
+            Err(why) => self.happened(LifeEvent::StartFailed { why }),
         }
     }
 
@@ -156,7 +159,7 @@ impl Task {
     ///
     /// # Errors
     /// Why it cannot be started, for people.
-    pub fn begin(self, copy: Option<WorkCopy>) -> Result<Begun, String> {
+    pub fn begin(self: Box<Self>, copy: Option<WorkCopy>) -> Result<Begun, String> {
         let (starting, pipes) = self.order(copy.as_ref())?;
         Ok(Begun { task: self, copy, starting, pipes })
     }
@@ -190,7 +193,7 @@ impl Task {
     async fn attend(&self, started: Started, orders: Orders) {
         let Started { child, pump } = started;
         let Orders { cut, mut sweep } = orders;
-        self.tell(News::Spawned(child.group())).await;
+        self.tell(News::Spawned(child.group()));
         let log_bytes = self.machine.view.metrics().log_bytes(&self.job.id);
         let take = |lines: &[u8], now| {
             let taken = self.print(lines, now);
@@ -198,12 +201,12 @@ impl Task {
             taken
         };
         let output = async {
-            let mut pump = pump;
-            let end = pump.run(take, cut.notified()).await;
+            let (mut pump, mut cut) = (pump, pin!(cut.notified()));
+            let end = pump.run(take, cut.as_mut()).await;
             if end.bytes_lost > 0 {
                 warn!(job = %self.job.id, run = %self.run, bytes = end.bytes_lost, "output was lost: its log took none");
             }
-            self.happened(LifeEvent::OutputClosed).await;
+            self.happened(LifeEvent::OutputClosed);
         };
         let process = async {
             // An exit that somebody else took is none that we can tell more of.
@@ -218,10 +221,10 @@ impl Task {
                     child.exited().await
                 }
                 // Not done before the exit.
-                never = self.lives(&child) => match never {},
+                never = Aside::new(self.lives(&child)) => match never {},
             };
             let exit = exited.unwrap_or(Exit::Code(-1));
-            self.happened(LifeEvent::Exited { exit }).await;
+            self.happened(LifeEvent::Exited { exit });
             if !sweep.is_terminated() {
                 // A body that was dropped wants the run gone.
                 let _ = sweep.await;
@@ -239,23 +242,20 @@ impl Task {
             self.log.sys(Level::Info, self.machine.now(), &text);
         }
         self.machine.view.metrics().run_swept(&self.job.id, ended.killed, ended.cpu);
-        self.happened(LifeEvent::Swept { survivors: ended.killed }).await;
+        self.happened(LifeEvent::Swept { survivors: ended.killed });
     }
 
-    /// Tells, once the run has been on its way for a moment, that it lasts; then waits for ever.
-    async fn lasts(&self) -> Infallible {
+    /// Tells, once the run has been on its way for a moment, that it lasts.
+    async fn lasts(&self) {
         self.outlasts(LASTS_AFTER).await;
-        self.tell(News::Lasts).await;
-        std::future::pending().await
+        self.tell(News::Lasts);
     }
 
-    /// Tells that the run lasts, and gives a cgroup to one that lives on; then waits for ever.
-    async fn lives(&self, child: &Child) -> Infallible {
-        self.outlasts(LASTS_AFTER).await;
-        self.tell(News::Lasts).await;
+    /// Tells that the run lasts, and gives a cgroup to one that lives on.
+    async fn lives(&self, child: &Child) {
+        self.lasts().await;
         self.outlasts(CONTAINED_AFTER).await;
         child.contain().await;
-        std::future::pending().await
     }
 
     async fn outlasts(&self, moment: Duration) {
@@ -269,13 +269,12 @@ impl Task {
         taken
     }
 
-    async fn happened(&self, event: LifeEvent) {
-        self.tell(News::Event(event)).await;
+    fn happened(&self, event: LifeEvent) {
+        self.tell(News::Event(event));
     }
 
-    async fn tell(&self, news: News) {
-        // An actor that is gone has nothing to do with it any more.
-        let _ = self.facts.send(Box::new(Fact { run: self.run, news })).await;
+    fn tell(&self, news: News) {
+        self.facts.tell(self.run, news);
     }
 
     /// Makes the working copy, unless one is ready. An error tells whether the folder should be read again.
@@ -300,7 +299,7 @@ impl Task {
     }
 
     /// Says what is being started, before anything that it prints, and takes over its output.
-    async fn receive(&self, pipes: Pipes) -> io::Result<Pump<Ticker>> {
+    async fn receive(&self, pipes: Pipes) -> io::Result<Box<Pump<Ticker>>> {
         let (job, now) = (&self.job, self.machine.now());
         let text = format!("Run script '{}' with script host - '{}'", job.script.run_command, job.script.script_host);
         self.log.sys_before(Level::Info, now, &text);
@@ -308,7 +307,7 @@ impl Task {
         self.log.sys(Level::Info, now, "Status changed to Running");
         let clock = self.machine.clock.clone();
         let ticker: Ticker = Box::new(move || clock.now());
-        Pump::new(pipes, self.machine.style.clone(), Arc::clone(&self.activity), ticker)
+        Ok(Box::new(Pump::new(pipes, self.machine.style.clone(), Arc::clone(&self.activity), ticker)?))
     }
 
     /// Returns the program and its arguments: those of the script, then those of the run.

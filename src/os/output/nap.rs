@@ -26,7 +26,8 @@ impl Napper {
                 return;
             }
         }
-        time::sleep(NAP).await;
+        // Boxed, for a task keeps room for all that it may wait for.
+        Box::pin(time::sleep(NAP)).await;
     }
 }
 
@@ -59,7 +60,7 @@ mod bell {
                 tv_nsec: time.subsec_nanos().into(),
             };
             timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &Itimerspec { it_interval: never, it_value })?;
-            self.0.readable().await?.clear_ready();
+            readiness::readable(&self.0).await?.clear_ready();
             Ok(())
         }
     }

@@ -58,7 +58,7 @@ mod unix {
         pub async fn readable(&self) {
             if let Pipe::Watched(pipe) = &self.pipe {
                 // The read that follows tells what is wrong with it.
-                let _ = pipe.readable().await;
+                let _ = readiness::readable(pipe).await;
             }
         }
 

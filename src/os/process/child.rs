@@ -131,8 +131,9 @@ impl Child {
     pub async fn exited(&self) -> io::Result<Exit> {
         match &self.waiter {
             #[cfg(target_os = "linux")]
-            Waiter::Descriptor(fd) => drop(fd.readable().await?),
-            Waiter::Thread(done) => drop(done.clone().wait_for(|done| *done).await.map_err(io::Error::other)?),
+            Waiter::Descriptor(fd) => drop(crate::os::readiness::readable(fd).await?),
+            // Boxed, for most never wait so, and a task keeps room for all that it may wait for.
+            Waiter::Thread(done) => Box::pin(ended(done.clone())).await?,
         }
         self.leader.exit()?.ok_or_else(|| io::Error::other("the process is said to have ended, but runs"))
     }
@@ -329,6 +330,11 @@ impl Drop for Leader {
             self.handle.abandon(self.pid);
         }
     }
+}
+
+/// Waits for the thread that waits for a process.
+async fn ended(mut done: watch::Receiver<bool>) -> io::Result<()> {
+    done.wait_for(|done| *done).await.map(drop).map_err(io::Error::other)
 }
 
 impl Waiter {

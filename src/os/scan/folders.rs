@@ -10,6 +10,7 @@ use std::{
     ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use crate::model::{
@@ -21,7 +22,7 @@ use crate::model::{
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JobFolders {
     /// Each job's folder.
-    pub jobs: BTreeMap<JobId, PathBuf>,
+    pub jobs: BTreeMap<JobId, Arc<Path>>,
     /// What lies in the place of a job and cannot be one.
     pub unusable: BTreeMap<JobId, Unusable>,
     /// What is not a job though it looks like one, and why, for people.
@@ -79,7 +80,7 @@ fn add(
     let lower = (kind, name.as_str().to_lowercase());
     match found.jobs.entry(JobId { kind, name }) {
         btree_map::Entry::Vacant(place) if !taken.contains(&lower) => {
-            place.insert(path);
+            place.insert(path.into());
             of_root.push(lower);
         }
         btree_map::Entry::Vacant(_) | btree_map::Entry::Occupied(_) => {

@@ -65,7 +65,7 @@ fn a_folder_at_rest_is_not_read_again_and_any_change_is_seen() {
     write(&file, "one", 0o644);
     let mut seen = Seen::default();
     let first = scan(temp.path(), &mut seen, later());
-    assert_eq!(scan_job(&id("j"), temp.path(), &mut seen, later()), Scan::Unchanged);
+    assert_eq!(scan_job(&id("j"), &temp.path().into(), &mut seen, later()), Scan::Unchanged);
 
     write(&file, "second", 0o644);
     let second = scan(temp.path(), &mut seen, later());
@@ -88,7 +88,7 @@ fn a_young_file_is_not_trusted() {
     assert!(scan(temp.path(), &mut seen, young).unsettled);
     let listing = scan(temp.path(), &mut seen, now());
     assert!(!listing.unsettled, "without a wish for quiet, a young file is fine");
-    let again = scan_job(&id("j"), temp.path(), &mut seen, now());
+    let again = scan_job(&id("j"), &temp.path().into(), &mut seen, now());
     assert!(matches!(again, Scan::Seen(_)), "its hash must not be remembered");
 }
 
@@ -119,9 +119,9 @@ fn many_folders_are_scanned_at_once() {
         let root = temp.path().join(&name);
         fs::create_dir(&root).expect("made");
         write(&root.join("run.sh"), "echo", 0o644);
-        folders.insert(id(&name), root);
+        folders.insert(id(&name), root.into());
     }
-    folders.insert(id("gone"), temp.path().join("gone"));
+    folders.insert(id("gone"), temp.path().join("gone").into());
     let mut cache = HashCache::default();
     let count = |cache: &mut HashCache, wanted: fn(&Scan) -> bool| {
         scan_all(&folders, cache, |_| later(), |_, scan| usize::from(wanted(&scan))).into_iter().sum::<usize>()
@@ -135,7 +135,7 @@ fn many_folders_are_scanned_at_once() {
 #[test]
 fn each_folder_is_asked_for_its_own_rest() {
     let temp = tempfile::tempdir().expect("a folder");
-    let folders: BTreeMap<_, _> = ["known", "new"].map(|name| (id(name), temp.path().join(name))).into();
+    let folders: BTreeMap<_, Arc<Path>> = ["known", "new"].map(|name| (id(name), temp.path().join(name).into())).into();
     for root in folders.values() {
         fs::create_dir(root).expect("made");
         write(&root.join("run.sh"), "echo", 0o644);
@@ -158,7 +158,7 @@ fn a_program_is_found_in_the_path_when_it_can_be_executed() {
 }
 
 fn scan(root: &Path, seen: &mut Seen, time: ScanTime) -> FolderListing {
-    match scan_job(&id("j"), root, seen, time) {
+    match scan_job(&id("j"), &root.into(), seen, time) {
         Scan::Seen(listing) => *listing,
         other @ (Scan::Gone | Scan::Unchanged) => panic!("{other:?}"),
     }

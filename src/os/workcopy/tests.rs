@@ -13,7 +13,6 @@ use std::{
     time::SystemTime,
 };
 
-use serde_json::Map;
 use tempfile::TempDir;
 
 use super::*;
@@ -263,7 +262,7 @@ impl World {
     /// The job as a scan sees it now, with a content that is as different as its files.
     fn job(&self) -> Job {
         let time = ScanTime { now: Wall::try_from(now()).expect("a time"), quiet: Duration::ZERO };
-        let Scan::Seen(listing) = scan_job(&self.id, &self.source(), &mut Seen::default(), time) else {
+        let Scan::Seen(listing) = scan_job(&self.id, &self.source().into(), &mut Seen::default(), time) else {
             panic!("the folder is there")
         };
         let facts = listing.entries.iter().filter_map(|(path, entry)| Some((path.clone(), entry.fact()?)));
@@ -281,7 +280,6 @@ impl World {
                 in_place_default: false,
             },
             settings: std::sync::Arc::default(),
-            raw_settings: Map::new(),
             content: crate::os::scan::hash::short(&hasher),
             files,
             disable_marker: false,

@@ -64,7 +64,16 @@ pub struct LogWriter {
     style: LineStyle,
     packer: Packer,
     state: Mutex<State>,
-    end: watch::Sender<u64>,
+    end: Mutex<End>,
+}
+
+/// Where a log ends. Under a lock of its own: who asks does not wait for the disk.
+#[derive(Debug, Default)]
+struct End {
+    /// 0 until the log is opened for the first time.
+    offset: u64,
+    /// Made for the first who wants to hear of it; most logs grow unheard.
+    told: Option<watch::Sender<u64>>,
 }
 
 #[derive(Debug)]
@@ -93,7 +102,7 @@ impl LogWriter {
             roll_problem: None,
             is_retired: false,
         };
-        Self { file, style, packer, state: Mutex::new(state), end: watch::Sender::new(0) }
+        Self { file, style, packer, state: Mutex::new(state), end: Mutex::default() }
     }
 
     /// Appends whole lines, and returns how many bytes of them were taken, at a line's end. Fewer than all means that
@@ -167,7 +176,8 @@ impl LogWriter {
     /// Returns a channel that holds the offset at which the log ends; 0 until it is opened for the first time. A change
     /// means: look again.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
-        self.end.subscribe()
+        let End { offset, told } = &mut *self.end();
+        told.get_or_insert_with(|| watch::Sender::new(*offset)).subscribe()
     }
 
     /// Says why the last write failed, as a sentence for people; `None` when it did not.
@@ -298,9 +308,17 @@ impl LogWriter {
     }
 
     fn tell(&self, state: &State) {
-        if let Some(end) = state.current.as_ref().map(Current::end) {
-            self.end.send_if_modified(|told| mem::replace(told, end) != end);
+        let Some(now) = state.current.as_ref().map(Current::end) else { return };
+        let End { offset, told } = &mut *self.end();
+        if mem::replace(offset, now) != now {
+            if let Some(told) = told {
+                told.send_replace(now);
+            }
         }
+    }
+
+    fn end(&self) -> MutexGuard<'_, End> {
+        self.end.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn sentence(&self, verb: &str, error: &io::Error) -> String {

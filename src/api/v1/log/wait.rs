@@ -31,7 +31,7 @@ impl LogStream {
             && live.name == reading.name
         {
             // Only now somebody began to write it here: what came before that is still to be read.
-            self.reading.iter_mut().for_each(|reading| reading.grown = Some(live.grown.clone()));
+            self.reading.iter_mut().for_each(|reading| reading.grown = Some(live.writer.subscribe()));
             return Woke::Look;
         }
         let woke = tokio::select! {

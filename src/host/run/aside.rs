@@ -1,0 +1,62 @@
+//! Work that is done beside what a task is about, and takes no room in it once it is done.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// Work beside something else. It never ends, so that in a `select!` the other arm does; when the work is done, it is
+/// dropped: a task keeps room for all that it may ever wait for.
+pub struct Aside<'a>(Option<Pin<Box<dyn Future<Output = ()> + Send + 'a>>>);
+
+impl<'a> Aside<'a> {
+    /// Takes up work, which begins when this is polled.
+    pub fn new(work: impl Future<Output = ()> + Send + 'a) -> Self {
+        Self(Some(Box::pin(work)))
+    }
+}
+
+impl Future for Aside<'_> {
+    type Output = Infallible;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Infallible> {
+        if let Some(work) = &mut self.0
+            && work.as_mut().poll(cx).is_ready()
+        {
+            self.0 = None;
+        }
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_done_is_dropped_and_the_other_goes_on() {
+        let held = Arc::new(());
+        let (theirs, ours) = (Arc::clone(&held), Arc::clone(&held));
+        let aside = Aside::new(async move {
+            tokio::task::yield_now().await;
+            drop(theirs);
+        });
+        let other = async move {
+            while Arc::strong_count(&ours) > 2 {
+                tokio::task::yield_now().await;
+            }
+            // One round more: a work that was polled again after its end would panic.
+            tokio::task::yield_now().await;
+            7
+        };
+        let n = tokio::select! {
+            biased;
+            never = aside => match never {},
+            n = other => n,
+        };
+        assert_eq!(n, 7);
+    }
+}
