@@ -310,10 +310,10 @@ impl LogWriter {
     fn tell(&self, state: &State) {
         let Some(now) = state.current.as_ref().map(Current::end) else { return };
         let End { offset, told } = &mut *self.end();
-        if mem::replace(offset, now) != now {
-            if let Some(told) = told {
-                told.send_replace(now);
-            }
+        if mem::replace(offset, now) != now
+            && let Some(told) = told
+        {
+            told.send_replace(now);
         }
     }
 
