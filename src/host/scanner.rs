@@ -323,7 +323,10 @@ impl Scanner {
                 if unsettled && self.settle.put_off(&due, self.machine.now().mono) {
                     return;
                 }
-                Arc::make_mut(&mut self.desired).jobs.insert(due.id, found);
+                // One that is as it was stays the one that others hold.
+                if self.desired.jobs.get(&due.id).is_none_or(|known| *known != found) {
+                    Arc::make_mut(&mut self.desired).jobs.insert(due.id, found);
+                }
             }
         }
     }
