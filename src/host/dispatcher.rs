@@ -104,12 +104,13 @@ impl Dispatcher {
     fn new(machine: &Arc<Machine>, told: Told, facts: Facts) -> Self {
         let Told { found, job, wishes, past, since } = told;
         let id = found.id.clone();
-        let keeper = Keeper::open(machine, &id, past);
+        let agenda = Agenda::new(machine, &id, &past);
+        let (keeper, latest) = Keeper::open(machine, &id, past);
         Self {
             machine: Arc::clone(machine),
-            latest: keeper.newest().map(Arc::new),
+            latest,
             keeper,
-            agenda: Agenda::new(machine, &id, past),
+            agenda,
             id,
             job,
             found,

@@ -26,13 +26,15 @@ use crate::{
 /// How many of the newest runs are looked at for a record that makes sense, before all are.
 const NEWEST_MAX: usize = 4;
 
-/// Whether a job may have records and journals already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What there may be of a job already: records and journals.
+#[derive(Clone, Debug)]
 pub enum Past {
     /// It has no data folder.
     None,
     /// Its data folder tells.
     OnDisk,
+    /// It rested, and its newest run here is the one that the view shows.
+    Shown(Option<Arc<RunRecord>>),
 }
 
 /// The records of one job.
@@ -40,8 +42,6 @@ pub enum Past {
 pub struct Keeper {
     machine: Arc<Machine>,
     job: JobId,
-    /// The newest that there were, newest first.
-    newest: Vec<RunId>,
     /// The newest run.
     last: Option<RunId>,
     /// Runs on their way.
@@ -49,28 +49,22 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Looks which records are there.
-    pub fn open(machine: &Arc<Machine>, job: &JobId, past: Past) -> Self {
-        let newest = match past {
-            Past::None => Vec::new(),
-            Past::OnDisk => newest(machine, job),
+    /// Looks which records are there, and returns the newest that makes sense besides.
+    pub fn open(machine: &Arc<Machine>, job: &JobId, past: Past) -> (Self, Option<Arc<RunRecord>>) {
+        let (last, newest) = match past {
+            Past::None => (None, None),
+            Past::OnDisk => {
+                let listed = newest(machine, job);
+                (listed.first().copied(), first_record(machine, job, &listed).map(Arc::new))
+            }
+            Past::Shown(newest) => (newest.as_ref().map(|run| run.id), newest),
         };
-        let last = newest.first().copied();
-        Self { machine: Arc::clone(machine), job: job.clone(), newest, last, active: Active::default() }
+        (Self { machine: Arc::clone(machine), job: job.clone(), last, active: Active::default() }, newest)
     }
 
     /// Returns an id for a run that begins at `now`, later than all others.
     pub fn fresh(&self, now: Wall) -> RunId {
         RunId::at(now, self.last)
-    }
-
-    /// Reads the newest record that makes sense, as of when this was opened.
-    pub fn newest(&self) -> Option<RunRecord> {
-        let read = |run: &RunId| record::read(&self.machine.layout, &self.job, *run);
-        match self.newest.iter().find_map(read) {
-            None if self.newest.len() >= NEWEST_MAX => list(&self.machine, &self.job).iter().find_map(read),
-            found => found,
-        }
     }
 
     /// Notes a run that begins.
@@ -94,6 +88,15 @@ impl Keeper {
         let runs = history.runs.unwrap_or(self.machine.engine().kudu.history_size);
         let policy = RetainPolicy { runs, max_age: history.max_age };
         self.machine.pruner.ask(&self.machine, &self.job, &self.active, policy);
+    }
+}
+
+/// Reads the newest record that makes sense: one of `newest`, of all where these are so many that there may be more.
+fn first_record(machine: &Machine, job: &JobId, newest: &[RunId]) -> Option<RunRecord> {
+    let read = |run: &RunId| record::read(&machine.layout, job, *run);
+    match newest.iter().find_map(read) {
+        None if newest.len() >= NEWEST_MAX => list(machine, job).iter().find_map(read),
+        found => found,
     }
 }
 

@@ -252,7 +252,7 @@ impl Body {
             JobKind::Continuous => free_port(),
             JobKind::Triggered => None,
         };
-        let ready = self.machine.copies.ready(&self.job);
+        let ready = self.machine.copies.at_once(&self.job);
         let waits = || {
             let Machine { layout, gone_look, .. } = &*self.machine;
             task::is_alone(&self.job) && gone_look.any(layout, self.machine.now().wall)

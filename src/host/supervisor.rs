@@ -102,12 +102,12 @@ impl Supervisor {
     /// Boxed, for a task keeps what it is given twice.
     fn new(machine: &Arc<Machine>, update: Update, facts: Facts, past: Past) -> Box<Self> {
         let id = update.found.id.clone();
-        let keeper = Keeper::open(machine, &id, past);
+        let (keeper, latest) = Keeper::open(machine, &id, past);
         let policy = update.found.job.as_ref().map_or(KEEP_ALL, |job| log_policy(&job.settings.log));
         let log = machine.log_named(machine.layout.job(&id), JOB_LOG, Sharing::Shared, policy);
         Box::new(Self {
             machine: Arc::clone(machine),
-            latest: keeper.newest().map(Arc::new),
+            latest,
             log,
             keeper,
             id,

@@ -19,6 +19,7 @@ mod private;
 mod remove;
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     fs, io, mem,
     path::{Path, PathBuf},
@@ -49,6 +50,11 @@ pub const DEAD_HOST_AGE: Duration = Duration::from_secs(24 * 3600);
 const LOOKED_AT_MAX: usize = 2000;
 /// Files of a copy that are deleted by name; a larger one is listed first.
 const KNOWN_MAX: usize = 4;
+
+/// Entries of a folder that is copied by whoever wants it, and bytes of its files: less work than to wake another thread and
+/// to be woken by it.
+const ENTRIES_LITTLE: usize = 8;
+const BYTES_LITTLE: u64 = 64 * 1024;
 
 /// Why there is no working copy.
 #[derive(Debug, thiserror::Error)]
@@ -183,7 +189,7 @@ impl WorkCopies {
         let copied = match usable {
             Some(copied) => Arc::clone(copied),
             None => {
-                let copied = Arc::new(self.copy(job)?);
+                let copied = Arc::new(self.copy(job, &|_| self.go_on())?);
                 *newest = Some(Arc::clone(&copied));
                 copied
             }
@@ -191,16 +197,43 @@ impl WorkCopies {
         Ok(WorkCopy { root: copied.path.clone(), _copied: Some(copied) })
     }
 
-    /// Returns the copy that is there already, or the own folder of a job that runs in place. Never copies and never
-    /// waits for somebody who does.
-    pub fn ready(&self, job: &Job) -> Option<WorkCopy> {
+    /// Returns the copy that is there already, a new one of a folder with next to nothing in it, or the own folder of a job
+    /// that runs in place. `None` where it takes more, or failed: then [`Self::prepare`] tells. Never waits for somebody who
+    /// copies.
+    pub fn at_once(&self, job: &Job) -> Option<WorkCopy> {
         if job.in_place() {
             return Some(WorkCopy { root: job.root.to_path_buf(), _copied: None });
         }
-        let slot = lock(&self.slots).get(&job.id).map(Arc::clone)?;
-        let newest = slot.try_lock().ok()?;
-        let copied = newest.as_ref().filter(|copied| copied.content == job.content && copied.is_intact(job))?;
-        Some(WorkCopy { root: copied.path.clone(), _copied: Some(Arc::clone(copied)) })
+        let slot = Arc::clone(lock(&self.slots).entry(job.id.clone()).or_default());
+        let mut newest = slot.try_lock().ok()?;
+        let usable = newest.as_ref().filter(|copied| copied.content == job.content && copied.is_intact(job));
+        let copied = match usable {
+            Some(copied) => Arc::clone(copied),
+            None => {
+                let copied = Arc::new(self.copy_little(job)?);
+                *newest = Some(Arc::clone(&copied));
+                copied
+            }
+        };
+        Some(WorkCopy { root: copied.path.clone(), _copied: Some(copied) })
+    }
+
+    /// Copies a folder unless there is more to it than [`ENTRIES_LITTLE`] and [`BYTES_LITTLE`].
+    fn copy_little(&self, job: &Job) -> Option<Copied> {
+        if job.files.iter().len() > ENTRIES_LITTLE {
+            return None;
+        }
+        let (entries, bytes) = (Cell::new(0), Cell::new(0));
+        let go_on = |more: u64| {
+            // Asked at each entry, and of a file once more with its size.
+            entries.set(entries.get() + usize::from(more == 0));
+            bytes.set(bytes.get() + more);
+            match entries.get() > ENTRIES_LITTLE || bytes.get() > BYTES_LITTLE {
+                true => Err(failed(&self.temp, io::ErrorKind::FileTooLarge.into())),
+                false => self.go_on(),
+            }
+        };
+        self.copy(job, &go_on).ok()
     }
 
     /// Gives up the newest copy of a job that is gone; runs that use it go on.
@@ -261,7 +294,7 @@ impl WorkCopies {
         left
     }
 
-    fn copy(&self, job: &Job) -> Result<Copied, CopyError> {
+    fn copy(&self, job: &Job, go_on: &dyn Fn(u64) -> Result<(), CopyError>) -> Result<Copied, CopyError> {
         let folder = self.temp.join("jobs").join(job.id.kind.as_str()).join(job.id.name.as_str());
         fs::create_dir_all(&folder).map_err(|source| failed(&folder, source))?;
         loop {
@@ -276,7 +309,7 @@ impl WorkCopies {
             if self.has_leftovers && (path.symlink_metadata().is_ok() || part.symlink_metadata().is_ok()) {
                 continue;
             }
-            let made = copy::tree(job, &part, &|| self.go_on()).and_then(|stamps| {
+            let made = copy::tree(job, &part, go_on).and_then(|stamps| {
                 fs::rename(&part, &path).map_err(|source| failed(&path, source))?;
                 Ok(stamps)
             });

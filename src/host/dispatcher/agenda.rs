@@ -58,10 +58,10 @@ pub struct Rest {
 
 impl Agenda {
     /// Makes an empty agenda that knows what the journal tells.
-    pub fn new(machine: &Machine, job: &JobId, past: Past) -> Self {
+    pub fn new(machine: &Machine, job: &JobId, past: &Past) -> Self {
         let (served, is_settled) = match past {
             Past::None => (None, true),
-            Past::OnDisk => (served(machine, job), false),
+            Past::OnDisk | Past::Shown(_) => (served(machine, job), false),
         };
         Self { plan: agenda::Agenda::new(served, machine.began), is_settled, ..Self::default() }
     }

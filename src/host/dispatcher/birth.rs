@@ -51,7 +51,8 @@ impl Dispatcher {
     fn rested(machine: &Arc<Machine>, view: &JobView, wishes: Asked) -> (Self, FactsOfRuns) {
         let (facts, heard) = Facts::open();
         let (found, job, since) = (Arc::clone(&view.found), view.job.clone(), view.status.since);
-        let mut actor = Self::new(machine, Told { found, job, wishes, past: Past::OnDisk, since }, facts);
+        let past = Past::Shown(view.latest.clone());
+        let mut actor = Self::new(machine, Told { found, job, wishes, past, since }, facts);
         // When it began, what waited had its answers, and a schedule that comes from now on is a new one.
         actor.agenda = std::mem::take(&mut actor.agenda).settled();
         actor.plan();

@@ -93,9 +93,11 @@ impl Reconciler {
 
     /// Returns whether a job may have records and journals.
     pub(super) fn past(&self, id: &JobId) -> Past {
-        match &self.had_data {
-            Some(jobs) if !jobs.contains(id) => Past::None,
-            Some(_) | None => Past::OnDisk,
-        }
+        let has_data = match &self.had_data {
+            Some(jobs) => jobs.contains(id),
+            // To ask the index of a job that is new costs more than the start of its first run.
+            None => self.machine.layout.job(id).try_exists().unwrap_or(true),
+        };
+        if has_data { Past::OnDisk } else { Past::None }
     }
 }
