@@ -10,7 +10,6 @@
 //! Each host tells of what happened on it, so a delivery is made by one host. Nothing that goes wrong here harms a job or
 //! the host: it is recorded and traced. Neither an address nor a secret is ever traced.
 
-mod adopt;
 mod courier;
 mod feed;
 mod payload;

@@ -13,22 +13,20 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::{
-    Hooks, Order,
-    adopt::adopt,
-    feed, new_delivery,
+    Hooks, Order, feed, new_delivery,
     send::{self, Clients},
     told::Told,
 };
 use crate::{
     decide::hooks::{self as policy, DELAY_MAX, Verdict},
-    host::{machine::Machine, supervisor::until},
+    host::{handle::ChangeError, instances, machine::Machine, supervisor::until},
     model::{
         event::EventId,
         hook::{Attempt, AttemptOutcome, Delivery, DeliveryId, Hook, HookId, LastCall},
         time::{Mono, Now},
     },
     os::{clock::Clock, file::FileError},
-    store::waiting::Waiting,
+    store::{self, layout::Layout, waiting::Waiting},
 };
 
 /// Events that are looked at in one go.
@@ -37,9 +35,6 @@ const EVENTS_AT_ONCE: usize = 256;
 /// How soon after a look at events the next one comes at the earliest: a host on which much happens looks at many of them
 /// at once, and reads the hooks once for them.
 const LOOKS_APART: Duration = Duration::from_millis(50);
-
-/// How long after an event it is looked at: what is told of is mostly just being started, or started again.
-const LOOKS_AFTER: Duration = Duration::from_millis(5);
 
 /// How long the host's stop waits for attempts that are on their way. What is cut off is made again after the next start.
 const STOP_MAX: Duration = Duration::from_secs(3);
@@ -60,8 +55,6 @@ pub struct Courier {
     seen: EventId,
     /// Before this moment no more are looked at.
     not_before: Mono,
-    /// Whether those that are new have had their moment.
-    has_waited: bool,
     /// Whether the hooks could not be read last time, which is said once.
     is_blind: bool,
 }
@@ -96,7 +89,6 @@ impl Courier {
             // What happened before it was there is still told: the events are kept.
             seen: machine.first_event,
             not_before: now.mono,
-            has_waited: false,
             is_blind: false,
         })
     }
@@ -130,7 +122,6 @@ impl Courier {
             match heard {
                 Heard::Done(done) => self.done(done),
                 Heard::Order(Some(order)) => self.order(order).await,
-                Heard::News(_) if self.waits() => {}
                 Heard::News(base) => self.news(&base).await,
                 Heard::Due(id) => self.set_out(&id),
                 Heard::Stop | Heard::Order(None) => break,
@@ -163,15 +154,6 @@ impl Courier {
         }
     }
 
-    /// Tells whether events that were just heard of are not looked at yet, and gives them a moment.
-    fn waits(&mut self) -> bool {
-        let waits = !std::mem::replace(&mut self.has_waited, true);
-        if waits {
-            self.not_before = self.not_before.max(self.machine.now().mono + LOOKS_AFTER);
-        }
-        waits
-    }
-
     /// Looks at events that are new.
     async fn news(&mut self, base: &str) {
         let since = self.machine.view.events().since(self.seen, EVENTS_AT_ONCE);
@@ -194,7 +176,6 @@ impl Courier {
             }
         }
         self.not_before = self.machine.now().mono + LOOKS_APART;
-        self.has_waited = false;
         // A gap without events behind it ends at the newest.
         self.seen = last.unwrap_or(*self.machine.view.events().last().borrow());
     }
@@ -392,4 +373,28 @@ fn luck() -> f64 {
     let mut bytes = [0; 4];
     let _ = getrandom::fill(&mut bytes);
     f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
+}
+
+/// Takes over what waits in the journals of hosts that are gone.
+fn adopt(machine: &Machine, waiting: &mut Waiting) {
+    for (instance, _lock) in instances::with_deliveries(&machine.layout) {
+        let path = Layout::new(machine.layout.data().to_owned(), instance.clone()).waiting();
+        let adopted = adopt_one(&path, waiting);
+        match adopted {
+            Ok(0) => {}
+            Ok(count) => info!(%instance, count, "took over deliveries of a host that is gone"),
+            Err(error) => warn!(%instance, %error, "could not take over deliveries of a host that is gone"),
+        }
+    }
+}
+
+fn adopt_one(path: &std::path::Path, waiting: &mut Waiting) -> Result<usize, ChangeError> {
+    let left = store::waiting::read(path).map_err(|error| ChangeError::failed(&error))?;
+    let count = left.len();
+    if count > 0 {
+        waiting.add(left.into_values().collect()).map_err(|error| ChangeError::failed(&error))?;
+    }
+    // It may never have been there.
+    let _ = std::fs::remove_file(path);
+    Ok(count)
 }

@@ -25,10 +25,6 @@ use crate::os::signals::held::EndsOfChildren;
 #[cfg(unix)]
 const REST: std::time::Duration = std::time::Duration::from_millis(50);
 
-/// From the end of a child to the look: who follows a child that ended is mostly just being started.
-#[cfg(unix)]
-const PATIENCE: std::time::Duration = std::time::Duration::from_millis(5);
-
 /// Held for reading while a child is started and registered, where orphans cannot be told by their thread.
 static STARTING: RwLock<()> = RwLock::new(());
 
@@ -77,14 +73,13 @@ impl OrphanReaper {
         })
     }
 
-    /// Reaps, for ever: one look soon after the first child that ends, then at most one in 50 ms while others do.
+    /// Reaps, for ever: one look at the first child that ends, then at most one in 50 ms while others do.
     #[cfg(unix)]
     pub async fn run(mut self) {
         loop {
             reap_orphans();
             tokio::time::sleep(REST).await;
             self.ends.next().await;
-            tokio::time::sleep(PATIENCE).await;
         }
     }
 
