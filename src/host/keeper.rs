@@ -42,7 +42,9 @@ pub enum Past {
 pub struct Keeper {
     machine: Arc<Machine>,
     job: JobId,
-    /// The newest run.
+    /// Whether it had no data folder when this was opened.
+    is_new: bool,
+    /// The newest run that is known here.
     last: Option<RunId>,
     /// Runs on their way.
     active: Active,
@@ -51,6 +53,7 @@ pub struct Keeper {
 impl Keeper {
     /// Looks which records are there, and returns the newest that makes sense besides.
     pub fn open(machine: &Arc<Machine>, job: &JobId, past: Past) -> (Self, Option<Arc<RunRecord>>) {
+        let is_new = matches!(past, Past::None);
         let (last, newest) = match past {
             Past::None => (None, None),
             Past::OnDisk => {
@@ -59,12 +62,17 @@ impl Keeper {
             }
             Past::Shown(newest) => (newest.as_ref().map(|run| run.id), newest),
         };
-        (Self { machine: Arc::clone(machine), job: job.clone(), last, active: Active::default() }, newest)
+        (Self { machine: Arc::clone(machine), job: job.clone(), is_new, last, active: Active::default() }, newest)
     }
 
-    /// Returns an id for a run that begins at `now`, later than all others.
+    /// Returns an id for a run that begins at `now`, later than that of the newest run that is known here.
     pub fn fresh(&self, now: Wall) -> RunId {
-        RunId::at(now, self.last)
+        let mut run = RunId::at(now, self.last);
+        // Where the clock is behind it, others may be there: of another host, or with a record that makes no sense.
+        while run != RunId::at(now, None) && self.machine.layout.run(&self.job, run).exists() {
+            run = RunId::at(now, Some(run));
+        }
+        run
     }
 
     /// Notes a run that begins.
@@ -81,7 +89,7 @@ impl Keeper {
 
     /// Asks for what is no longer kept to be removed.
     pub fn prune(&self, job: &Job) {
-        if self.last.is_none() {
+        if self.is_new && self.last.is_none() {
             return;
         }
         let history = &job.settings.history;

@@ -2,14 +2,14 @@
 //!
 //! ```text
 //!  Body (in the job's actor)            drive (a task of its own)
-//!  Prepare ───────────────────────────> working copy ──── Prepared ──> actor (at once where the copy is there)
-//!  Spawn ───── go ────────────────────> process ───────── Spawned ───> actor (begun at once where the copy is there)
+//!  Prepare ───────────────────────────> working copy ──── Prepared ──> actor (at once where that takes little)
+//!  Spawn ───── go ────────────────────> process ───────── Spawned ───> actor (begun at once where that took little)
 //!  Terminate, Kill ── group             exit ──────────── Exited ────> actor
 //!  CutOutput ─ cut ───────────────────> pump ──────────── OutputClosed > actor
 //!  Sweep ───── sweep ─────────────────> leftovers ─────── Swept ─────> actor
 //! ```
 //!
-//! The task ends when the run has; dropping its `Body` before that kills the run. Nothing is decided here.
+//! A run that prepares itself has a task for that, and one from its start to its end; dropping its `Body` before that kills the run. Nothing is decided here.
 
 mod aside;
 mod finish;
@@ -161,10 +161,6 @@ impl Body {
                 record.phase = RunPhase::Running;
                 record.pid = Some(pid);
                 self.group = Some(group);
-                // The journal has all that the record of a run without arguments would say after a crash.
-                if self.record.arguments.is_some() {
-                    self.keep();
-                }
                 self.machine.tell(event::News::RunStarted(Arc::clone(&self.record)));
                 Some(LifeEvent::Spawned { pid })
             }
@@ -234,6 +230,14 @@ impl Body {
         None
     }
 
+    /// Writes the record of a run with arguments, before whoever asked for it has an answer. The journal says all that the
+    /// record of any other would say after a crash.
+    fn keep_arguments(&self) {
+        if self.record.arguments.is_some() {
+            self.keep();
+        }
+    }
+
     /// Writes the record, and tells whether it is written. One that is not does not stop the run.
     pub fn keep(&self) -> bool {
         if let Err(error) = record::write(&self.machine.layout, &self.record) {
@@ -245,8 +249,8 @@ impl Body {
         true
     }
 
-    /// Prepares the run, and tells whether it is prepared already: its copy is there, and nobody has left anything to
-    /// mend before it may start. Otherwise its task does it.
+    /// Prepares the run, and tells whether it is prepared already: its copy is there or takes next to nothing, and nobody has
+    /// left anything to mend before it may start. Otherwise its task does it.
     fn prepare(&mut self) -> Option<LifeEvent> {
         self.port = match self.job.id.kind {
             JobKind::Continuous => free_port(),
@@ -274,10 +278,7 @@ impl Body {
             return Some(LifeEvent::Prepared);
         }
         self.log.flush(self.machine.now());
-        if self.record.arguments.is_some() {
-            // The journal does not say them.
-            self.keep();
-        }
+        self.keep_arguments();
         let (go, gone) = oneshot::channel();
         self.go = Some(go);
         tokio::spawn(task.drive(ready, gone, self.orders()));
@@ -294,6 +295,7 @@ impl Body {
         let begun = task.begin(copy);
         // While the program is loaded; whoever is told of the run finds its log.
         self.log.flush(self.machine.now());
+        self.keep_arguments();
         match begun {
             Ok(begun) => {
                 tokio::spawn(begun.attend(self.orders()));

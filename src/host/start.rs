@@ -301,7 +301,8 @@ fn machine(
 ) -> Result<Opened, StartError> {
     let clock = Clock::start();
     let spawner = Spawner::start(&clock, cgroups.clone()).map_err(failed("start the threads that start processes"))?;
-    let copies = WorkCopies::open(&config.temp).map_err(failed("open the folder for working copies"))?;
+    let copies =
+        WorkCopies::open(&config.temp).map_err(failed("open the folder for working copies"))?.near(&config.jobs);
     let (open_runs, open) = OpenRuns::open(layout.open_runs()).unwrap_or_else(|error| {
         warn!(error = %chain(&error), "the journal of runs is kept in memory only; a crash now would be mended slowly");
         OpenRuns::in_memory(layout.open_runs())

@@ -7,7 +7,7 @@ mod waiters;
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, Weak},
 };
 
 use tokio::sync::watch;
@@ -92,8 +92,15 @@ pub struct CopyView {
 pub struct LiveLog {
     /// What its current file is called; on a shared folder it may be this instance's own.
     pub name: LogName,
-    /// Who writes it.
-    pub writer: Arc<LogWriter>,
+    /// Who writes it, as long as somebody does.
+    pub writer: Weak<LogWriter>,
+}
+
+impl LiveLog {
+    /// Returns a watch on where it ends, as [`LogWriter::subscribe`] does; `None` when nobody writes it any more.
+    pub fn grown(&self) -> Option<watch::Receiver<u64>> {
+        self.writer.upgrade().map(|writer| writer.subscribe())
+    }
 }
 
 /// The published state of all jobs.

@@ -15,6 +15,7 @@
 //! It must never delete a folder in which a process still stands, nor follow a link when it deletes.
 
 mod copy;
+mod near;
 mod private;
 mod remove;
 
@@ -40,7 +41,10 @@ use crate::{
     },
     os::{
         file,
-        workcopy::{copy::Stamp, remove::Unneeded},
+        workcopy::{
+            copy::{Stamp, Step},
+            remove::Unneeded,
+        },
     },
 };
 
@@ -51,8 +55,8 @@ const LOOKED_AT_MAX: usize = 2000;
 /// Files of a copy that are deleted by name; a larger one is listed first.
 const KNOWN_MAX: usize = 4;
 
-/// Entries of a folder that is copied by whoever wants it, and bytes of its files: less work than to wake another thread and
-/// to be woken by it.
+/// Entries of a folder that is copied by whoever wants it, and bytes of its files: on a disk of this machine it is hardly more
+/// work than to wake another thread and to be woken by it.
 const ENTRIES_LITTLE: usize = 8;
 const BYTES_LITTLE: u64 = 64 * 1024;
 
@@ -108,6 +112,8 @@ pub struct WorkCopies {
     has_leftovers: bool,
     next: Mutex<u64>,
     closed: Closed,
+    /// Where little folders are copied at once.
+    near: Option<near::Device>,
     _lock: fs::File,
 }
 
@@ -170,7 +176,22 @@ impl WorkCopies {
         let leftovers = remove::copies_in(&jobs);
         let (has_leftovers, leftovers) = (!leftovers.is_empty(), Mutex::new(leftovers));
         let (slots, trash, next, closed) = Default::default();
-        Ok(Self { temp: temp.to_owned(), slots, trash, leftovers, has_leftovers, next, closed, _lock: held })
+        Ok(Self {
+            temp: temp.to_owned(),
+            slots,
+            trash,
+            leftovers,
+            has_leftovers,
+            next,
+            closed,
+            near: None,
+            _lock: held,
+        })
+    }
+
+    /// Lets [`Self::at_once`] copy folders below `jobs`, where that lies on a disk of this machine.
+    pub fn near(self, jobs: &Path) -> Self {
+        Self { near: near::device(jobs), ..self }
     }
 
     /// Returns a copy of a job's folder as discovery saw it: the one that is there, or a new one. A job that runs in place
@@ -197,15 +218,16 @@ impl WorkCopies {
         Ok(WorkCopy { root: copied.path.clone(), _copied: Some(copied) })
     }
 
-    /// Returns the copy that is there already, a new one of a folder with next to nothing in it, or the own folder of a job
-    /// that runs in place. `None` where it takes more, or failed: then [`Self::prepare`] tells. Never waits for somebody who
-    /// copies.
+    /// Returns the copy that is there already, a new one of a folder near by with next to nothing in it, or the own folder of
+    /// a job that runs in place. `None` where it takes more, or failed: then [`Self::prepare`] tells. Never waits for somebody
+    /// who copies, nor for a share on a network.
     pub fn at_once(&self, job: &Job) -> Option<WorkCopy> {
         if job.in_place() {
             return Some(WorkCopy { root: job.root.to_path_buf(), _copied: None });
         }
         let slot = Arc::clone(lock(&self.slots).entry(job.id.clone()).or_default());
         let mut newest = slot.try_lock().ok()?;
+        self.go_on().ok()?;
         let usable = newest.as_ref().filter(|copied| copied.content == job.content && copied.is_intact(job));
         let copied = match usable {
             Some(copied) => Arc::clone(copied),
@@ -220,14 +242,16 @@ impl WorkCopies {
 
     /// Copies a folder unless there is more to it than [`ENTRIES_LITTLE`] and [`BYTES_LITTLE`].
     fn copy_little(&self, job: &Job) -> Option<Copied> {
-        if job.files.iter().len() > ENTRIES_LITTLE {
+        let is_near = self.near.is_some_and(|device| near::is_on(&job.root, device));
+        if !is_near || job.files.iter().len() > ENTRIES_LITTLE {
             return None;
         }
         let (entries, bytes) = (Cell::new(0), Cell::new(0));
-        let go_on = |more: u64| {
-            // Asked at each entry, and of a file once more with its size.
-            entries.set(entries.get() + usize::from(more == 0));
-            bytes.set(bytes.get() + more);
+        let go_on = |step: Step| {
+            match step {
+                Step::Entry => entries.set(entries.get() + 1),
+                Step::Bytes(more) => bytes.set(bytes.get() + more),
+            }
             match entries.get() > ENTRIES_LITTLE || bytes.get() > BYTES_LITTLE {
                 true => Err(failed(&self.temp, io::ErrorKind::FileTooLarge.into())),
                 false => self.go_on(),
@@ -294,7 +318,7 @@ impl WorkCopies {
         left
     }
 
-    fn copy(&self, job: &Job, go_on: &dyn Fn(u64) -> Result<(), CopyError>) -> Result<Copied, CopyError> {
+    fn copy(&self, job: &Job, go_on: &dyn Fn(Step) -> Result<(), CopyError>) -> Result<Copied, CopyError> {
         let folder = self.temp.join("jobs").join(job.id.kind.as_str()).join(job.id.name.as_str());
         fs::create_dir_all(&folder).map_err(|source| failed(&folder, source))?;
         loop {

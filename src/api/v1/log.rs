@@ -231,7 +231,7 @@ impl LogStream {
         let is_over = !self.follows || record.as_ref().is_some_and(has_ended);
         let (wanted, read) = (wanted.clone(), name.clone());
         // Before it is read: what comes later is told.
-        let grown = live.filter(|live| live.name == read).map(|live| live.writer.subscribe());
+        let grown = live.filter(|live| live.name == read).and_then(|live| live.grown());
         let tail = blocking(move || {
             let view = LogView::open(&folder, &name)?;
             let end = if is_over { Some(end.unwrap_or(view.end())) } else { None };

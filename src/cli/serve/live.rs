@@ -37,7 +37,8 @@ use crate::{
     },
 };
 
-/// Threads of the runtime. Starting programs has threads of its own, and nothing else blocks.
+/// Threads of the runtime. Starting programs has threads of its own, and little else blocks: what is written to logs and
+/// records, and a copy of a little folder on a disk of this machine.
 const THREADS: usize = 2;
 
 /// From ready to the moment at which the start's memory is given back: most jobs that are kept running are started by then,

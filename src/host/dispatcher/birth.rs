@@ -1,7 +1,7 @@
 //! When a triggered job has an actor: from its first message on, or as long as there is something to wait for.
 //!
 //! Most jobs of a large host rest: no schedule, no run on its way, no retry that is owed. What there is to know of such a
-//! job stands in the view, on disk and with the reconciler, so that nothing has to be kept for it beside. A job that has an
+//! job stands in the view, its newest run included, on disk and with the reconciler, so that nothing is kept for it beside. A job that has an
 //! actor keeps it.
 
 use std::sync::Arc;

@@ -76,7 +76,7 @@ impl Dispatcher {
         self.keeper.begun(id);
         let log = self.machine.log(&self.id, id, &job.settings.log);
         let body = Body::new(&self.machine, job, Arc::clone(&log), self.facts.clone(), record);
-        let live = LiveLog { name: log.name().clone(), writer: log };
+        let live = LiveLog { name: log.name().clone(), writer: Arc::downgrade(&log) };
         self.machine.view.publish_log(&self.id, Some(id), Some(live));
         self.bodies.insert(id, body);
     }

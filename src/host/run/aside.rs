@@ -32,7 +32,7 @@ impl Future for Aside<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{future::poll_fn, sync::Arc};
 
     use super::*;
 
@@ -40,10 +40,11 @@ mod tests {
     async fn what_is_done_is_dropped_and_the_other_goes_on() {
         let held = Arc::new(());
         let (theirs, ours) = (Arc::clone(&held), Arc::clone(&held));
-        let aside = Aside::new(async move {
-            tokio::task::yield_now().await;
-            drop(theirs);
-        });
+        // Keeps what it has until it is dropped.
+        let aside = Aside::new(poll_fn(move |_| {
+            let _kept = &theirs;
+            Poll::Ready(())
+        }));
         let other = async move {
             while Arc::strong_count(&ours) > 2 {
                 tokio::task::yield_now().await;

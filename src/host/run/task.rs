@@ -125,8 +125,8 @@ impl Begun {
 }
 
 impl Task {
-    /// Lives as long as the run: makes its copy unless one is there, and what others have left is mended; starts it when
-    /// told to go, and ends what it left when told to sweep.
+    /// Makes the run's copy unless one is there, once what others have left is mended; orders its start when told to go, and
+    /// leaves it to a task of its own from then on.
     pub async fn drive(self: Box<Self>, ready: Option<WorkCopy>, go: oneshot::Receiver<()>, orders: Orders) {
         let copy = tokio::select! {
             biased;

@@ -90,7 +90,7 @@ impl Supervisor {
     fn open_log(&self, now: Now) -> Option<LogSpan> {
         let LogPosition { name, offset } = self.log.position(now).ok()?;
         let file = name.current();
-        let live = LiveLog { name, writer: Arc::clone(&self.log) };
+        let live = LiveLog { name, writer: Arc::downgrade(&self.log) };
         self.machine.view.publish_log(&self.id, None, Some(live));
         Some(LogSpan { name: (file != JOB_LOG).then_some(file), start: offset, end: None })
     }

@@ -25,6 +25,15 @@ const CHUNK_BYTES: usize = 128 * 1024;
 /// Size from which a reflink is worth its system calls.
 const CLONED_BYTES_MIN: u64 = 64 * 1024;
 
+/// What is copied next.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Step {
+    /// An entry of a folder.
+    Entry,
+    /// So many bytes of a file.
+    Bytes(u64),
+}
+
 /// What a file looked like when it was copied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
@@ -47,11 +56,11 @@ impl From<&Metadata> for Stamp {
 }
 
 /// Copies a job's folder to `to`, which must not exist. Returns the stamps of the copied files. Ends early with the error
-/// of `go_on`, which is asked at each entry, and at each file with its size in bytes.
+/// of `go_on`, which is asked before each step.
 pub(super) fn tree(
     job: &Job,
     to: &Path,
-    go_on: &dyn Fn(u64) -> Result<(), CopyError>,
+    go_on: &dyn Fn(Step) -> Result<(), CopyError>,
 ) -> Result<Vec<(String, Stamp)>, CopyError> {
     let mut copying =
         Copying { job, go_on, clones: true, done: BTreeSet::new(), folders: Vec::new(), stamps: Vec::new() };
@@ -76,7 +85,7 @@ pub(super) fn tree(
 
 struct Copying<'a> {
     job: &'a Job,
-    go_on: &'a dyn Fn(u64) -> Result<(), CopyError>,
+    go_on: &'a dyn Fn(Step) -> Result<(), CopyError>,
     /// Whether the file system can make reflinks, as far as it is known.
     clones: bool,
     done: BTreeSet<String>,
@@ -94,7 +103,7 @@ struct Folder {
 impl Copying<'_> {
     fn entries(&mut self, dir: &str, from: &Path, to: &Path) -> Result<(), CopyError> {
         for entry in fs::read_dir(from).map_err(|error| explain(dir, from, error))? {
-            (self.go_on)(0)?;
+            (self.go_on)(Step::Entry)?;
             let entry = entry.map_err(|error| explain(dir, from, error))?;
             let name = entry.file_name();
             let path = listing::join(dir, &name.to_string_lossy());
@@ -124,7 +133,7 @@ impl Copying<'_> {
         if !metadata.is_file() {
             return Err(CopyError::Changed { file: path });
         }
-        (self.go_on)(metadata.len())?;
+        (self.go_on)(Step::Bytes(metadata.len()))?;
         let copied = self.bytes(source, &metadata, to).map_err(|error| explain(&path, from, error))?;
         let mode = hash::mode(&metadata);
         let counts = self.prove(&path, |fact| fact.hash == copied && fact.mode == mode)?;

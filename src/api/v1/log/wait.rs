@@ -29,9 +29,10 @@ impl LogStream {
             && reading.grown.is_none()
             && let Some(live) = self.api.handle.live_log(&self.job, reading.run)
             && live.name == reading.name
+            && let grown @ Some(_) = live.grown()
         {
             // Only now somebody began to write it here: what came before that is still to be read.
-            self.reading.iter_mut().for_each(|reading| reading.grown = Some(live.writer.subscribe()));
+            self.reading.iter_mut().for_each(|reading| reading.grown.clone_from(&grown));
             return Woke::Look;
         }
         let woke = tokio::select! {
