@@ -118,6 +118,30 @@ fn a_spoilt_record_hides_no_other_and_the_journal_may_be_missing() {
 }
 
 #[test]
+fn a_run_takes_no_id_that_is_on_disk_though_the_clock_is_behind() {
+    let root = Root::new();
+    root.job("triggered/quick", &[("run.sh", "#!/bin/bash\necho \"$1\"\n")]);
+    let host = root.host();
+    let run = host.run("quick");
+    host.until_ended("triggered/quick", &run);
+    assert!(host.stop().success());
+    // A year on which the clock was wrong left a run, and another one whose record is spoilt.
+    let below = |run: &str| format!("data/jobs/triggered/quick/{run}/status");
+    let record = root.read(&below(&run));
+    let ahead = format!("2999{}", &run[4..]);
+    let number: u64 = ahead.parse().expect("digits");
+    let [spoilt, free] = [1, 2].map(|more| (number + more).to_string());
+    root.write(&below(&ahead), &record.replace(&run, &ahead));
+    root.write(&below(&spoilt), "spoilt");
+    fs::remove_dir_all(root.path("data/webjobd/hosts")).expect("with the index, which would not know them");
+    let host = root.host();
+    assert_eq!(host.runs("triggered/quick")[0]["id"], ahead.as_str());
+    assert_eq!(host.run("quick"), free);
+    host.until_ended("triggered/quick", &free);
+    assert_eq!(root.read(&below(&spoilt)), "spoilt");
+}
+
+#[test]
 fn a_second_host_of_the_same_name_refuses_and_names_the_first() {
     let root = Root::new();
     let host = root.host();
