@@ -112,6 +112,10 @@ fn a_folder_with_little_in_it_is_copied_at_once_and_nothing_is_left_of_one_with_
         return;
     }
     let copies = world.copies();
+    let link = world.base.path().join("link");
+    symlink(world.source(), &link).expect("linked");
+    let elsewhere = Job { root: link.into(), ..world.job() };
+    assert!(copies.at_once(&elsewhere).is_none(), "a link may lead to a share");
     let little = copies.at_once(&world.job()).expect("one file");
     assert_eq!(fs::read_to_string(little.root().join("run.sh")).expect("there"), "echo");
     assert_eq!(copies.prepare(&world.job()).expect("a copy").root(), little.root(), "it is the job's copy");
