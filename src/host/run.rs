@@ -65,7 +65,7 @@ pub enum News {
     Reread,
 }
 
-/// Where a run's facts go. Telling never waits: in its life a run tells of some ten, and of [`REREADS_MAX`] folders more.
+/// Where a run's facts go. Telling never waits: in its life a run tells of some ten, and of each reading of its folder.
 #[derive(Clone, Debug)]
 pub struct Facts(mpsc::UnboundedSender<Box<Fact>>);
 
