@@ -9,7 +9,8 @@
 //!  Sweep ───── sweep ─────────────────> leftovers ─────── Swept ─────> actor
 //! ```
 //!
-//! A run that prepares itself has a task for that, and one from its start to its end; dropping its `Body` before that kills the run. Nothing is decided here.
+//! A run that prepares itself has a task for that, and another one from its start to its end; dropping its `Body` before that
+//! kills the run. Nothing is decided here.
 
 mod aside;
 mod finish;

@@ -189,9 +189,9 @@ impl WorkCopies {
         })
     }
 
-    /// Lets [`Self::at_once`] copy folders below `jobs`, where that lies on a disk of this machine.
+    /// Lets [`Self::at_once`] copy folders below `jobs`, where these and their copies lie on disks of this machine.
     pub fn near(self, jobs: &Path) -> Self {
-        Self { near: near::device(jobs), ..self }
+        Self { near: near::device(&self.temp).and(near::device(jobs)), ..self }
     }
 
     /// Returns a copy of a job's folder as discovery saw it: the one that is there, or a new one. A job that runs in place
