@@ -203,19 +203,9 @@ impl WorkCopies {
         if job.in_place() {
             return Ok(WorkCopy { root: job.root.to_path_buf(), _copied: None });
         }
-        let slot = Arc::clone(lock(&self.slots).entry(job.id.clone()).or_default());
+        let slot = self.slot(job);
         let mut newest = lock(&slot);
-        self.go_on()?;
-        let usable = newest.as_ref().filter(|copied| copied.content == job.content && copied.is_intact(job));
-        let copied = match usable {
-            Some(copied) => Arc::clone(copied),
-            None => {
-                let copied = Arc::new(self.copy(job, &|_| self.go_on())?);
-                *newest = Some(Arc::clone(&copied));
-                copied
-            }
-        };
-        Ok(WorkCopy { root: copied.path.clone(), _copied: Some(copied) })
+        self.shared(&mut newest, job, || self.copy(job, &|_| self.go_on()))
     }
 
     /// Returns the copy that is there already, a new one of a folder near by with next to nothing in it, or the own folder of
@@ -225,26 +215,37 @@ impl WorkCopies {
         if job.in_place() {
             return Some(WorkCopy { root: job.root.to_path_buf(), _copied: None });
         }
-        let slot = Arc::clone(lock(&self.slots).entry(job.id.clone()).or_default());
+        let slot = self.slot(job);
         let mut newest = slot.try_lock().ok()?;
-        self.go_on().ok()?;
+        self.shared(&mut newest, job, || self.copy_little(job)).ok()
+    }
+
+    fn slot(&self, job: &Job) -> Slot {
+        Arc::clone(lock(&self.slots).entry(job.id.clone()).or_default())
+    }
+
+    /// Returns a job's newest copy, unless that is of other content or was changed: then the one that `make` makes.
+    fn shared(
+        &self,
+        newest: &mut Option<Arc<Copied>>,
+        job: &Job,
+        make: impl FnOnce() -> Result<Copied, CopyError>,
+    ) -> Result<WorkCopy, CopyError> {
+        self.go_on()?;
         let usable = newest.as_ref().filter(|copied| copied.content == job.content && copied.is_intact(job));
         let copied = match usable {
             Some(copied) => Arc::clone(copied),
-            None => {
-                let copied = Arc::new(self.copy_little(job)?);
-                *newest = Some(Arc::clone(&copied));
-                copied
-            }
+            None => Arc::clone(newest.insert(Arc::new(make()?))),
         };
-        Some(WorkCopy { root: copied.path.clone(), _copied: Some(copied) })
+        Ok(WorkCopy { root: copied.path.clone(), _copied: Some(copied) })
     }
 
-    /// Copies a folder unless there is more to it than [`ENTRIES_LITTLE`] and [`BYTES_LITTLE`].
-    fn copy_little(&self, job: &Job) -> Option<Copied> {
+    /// Copies a folder that is near, unless there is more to it than [`ENTRIES_LITTLE`] and [`BYTES_LITTLE`].
+    fn copy_little(&self, job: &Job) -> Result<Copied, CopyError> {
+        let too_much = || failed(&self.temp, io::ErrorKind::FileTooLarge.into());
         let is_near = self.near.is_some_and(|device| near::is_on(&job.root, device));
         if !is_near || job.files.iter().len() > ENTRIES_LITTLE {
-            return None;
+            return Err(too_much());
         }
         let (entries, bytes) = (Cell::new(0), Cell::new(0));
         let go_on = |step: Step| {
@@ -253,11 +254,11 @@ impl WorkCopies {
                 Step::Bytes(more) => bytes.set(bytes.get() + more),
             }
             match entries.get() > ENTRIES_LITTLE || bytes.get() > BYTES_LITTLE {
-                true => Err(failed(&self.temp, io::ErrorKind::FileTooLarge.into())),
+                true => Err(too_much()),
                 false => self.go_on(),
             }
         };
-        self.copy(job, &go_on).ok()
+        self.copy(job, &go_on)
     }
 
     /// Gives up the newest copy of a job that is gone; runs that use it go on.

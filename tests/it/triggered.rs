@@ -1,5 +1,7 @@
 //! Runs of triggered jobs: on request, one beside another, tried again, ended, kept.
 
+use std::fs;
+
 use serde_json::Value;
 
 use crate::{
@@ -220,6 +222,19 @@ fn old_runs_go_and_what_others_put_beside_them_stays() {
     for path in ["reports/today.txt", "2026/today.txt"] {
         assert_eq!(root.read(&format!("data/jobs/triggered/short/{path}")), "mine");
     }
+}
+
+#[test]
+fn a_folder_that_is_put_back_finds_the_history_of_its_job() {
+    let root = Root::new();
+    root.job("triggered/short", &[("run.sh", "#!/bin/bash\n")]);
+    let host = root.host();
+    let ids: Vec<String> = (0..3).map(|_| text(&run_with(&host, "short", "")["id"]).to_owned()).collect();
+    fs::remove_dir_all(root.path("jobs/triggered/short")).expect("it goes");
+    eventually("it is gone", || (host.get("/api/v1/jobs/triggered/short").status == 404).then_some(()));
+    root.job("triggered/short", &[("run.sh", "#!/bin/bash\n"), ("settings.job", r#"{"history": {"runs": 1}}"#)]);
+    host.until_state("triggered/short", "idle");
+    eventually("what its settings keep is left", || (kept(&host) == ids[2..]).then_some(()));
 }
 
 fn kept(host: &Host) -> Vec<String> {

@@ -147,7 +147,7 @@ impl Task {
             return;
         }
         match self.order(copy.as_ref()) {
-            // In a task of its own: this one kept room for the copying as long as the run lives.
+            // In a task of its own: this one has room for the copying as long as it lives.
             Ok((starting, pipes)) => {
                 drop(tokio::spawn(Begun { task: self, copy, starting, pipes }.attend(orders)));
             }
