@@ -51,13 +51,14 @@ pub struct Reconciler {
     overrides: Overrides,
     /// Tells when another host has written what people asked of it.
     watch: Option<FileWatch>,
-    desired: Arc<Desired>,
     observed: Observed,
     actors: BTreeMap<JobId, Actor>,
     /// Actors of folders that are gone; they end in their own time.
     leaving: JoinSet<JobId>,
     /// Their inboxes: an actor whose inbox is dropped takes it for the end of the host.
     left: BTreeMap<JobId, Inbox>,
+    /// Folders that came back meanwhile, or while their jobs were being deleted.
+    back: BTreeMap<JobId, Arc<Found>>,
     /// Jobs that are being deleted, with who waits until their actors have ended.
     deleting: BTreeMap<JobId, Option<Reply<()>>>,
     is_first: bool,
@@ -96,11 +97,11 @@ impl Reconciler {
             machine: Arc::clone(machine),
             overrides,
             watch: watch.ok(),
-            desired: Arc::default(),
             observed: Observed::new(),
             actors: BTreeMap::new(),
             leaving: JoinSet::new(),
             left: BTreeMap::new(),
+            back: BTreeMap::new(),
             deleting: BTreeMap::new(),
             is_first: true,
             had_data: None,
@@ -132,8 +133,8 @@ impl Reconciler {
             match heard {
                 Heard::Command(Some(command)) => self.command(command).await,
                 Heard::Round(Some(round)) => self.round(round).await,
-                Heard::Left(id) => self.has_left(&id).await,
-                Heard::Overrides => self.heed_overrides().await,
+                Heard::Left(id) => self.has_left(&id),
+                Heard::Overrides => self.heed_overrides(true).await,
                 Heard::Stop | Heard::Command(None) | Heard::Round(None) => break,
             }
         }
@@ -183,15 +184,17 @@ impl Reconciler {
     }
 
     async fn round(&mut self, round: Round) {
-        self.desired = round.desired;
-        self.heed_overrides().await;
+        let Round { desired, changed, replies } = round;
+        self.heed_overrides(changed.is_none()).await;
         if self.machine.settings.refresh() {
             self.heed_settings(None).await;
         }
         if self.is_first {
             self.had_data = self.with_data().await;
         }
-        self.carry_out(round.replies).await;
+        self.carry_out(&desired, changed.as_ref(), replies).await;
+        // The scanner changes it in place, unless somebody still holds it.
+        drop(desired);
         if std::mem::take(&mut self.is_first) {
             self.had_data = None;
             self.machine.view.publish_ready();
@@ -206,11 +209,11 @@ impl Reconciler {
         });
     }
 
-    /// Carries out the difference, then answers those who wait for it.
-    async fn carry_out(&mut self, replies: Vec<Reply<()>>) {
-        let desired = Arc::clone(&self.desired);
+    /// Carries out the difference, in `changed` or in all, then answers those who wait for it.
+    async fn carry_out(&mut self, desired: &Desired, changed: Option<&BTreeSet<JobId>>, replies: Vec<Reply<()>>) {
+        self.back.retain(|id, _| desired.jobs.contains_key(id));
         let mut told = Vec::new();
-        for change in reconcile::plan(&self.observed, &desired.jobs) {
+        for change in reconcile::plan(&self.observed, &desired.jobs, changed) {
             match change {
                 Change::Retire(id) => self.retire(&id).await,
                 Change::Add(found) => self.add(found),
@@ -230,10 +233,15 @@ impl Reconciler {
         });
     }
 
-    /// Reads what people asked of any host, and tells the actors that were told otherwise.
-    async fn heed_overrides(&mut self) {
-        if let Err(error) = self.overrides.refresh() {
+    /// Reads what people asked of any host, and tells the actors that were told otherwise: each is looked at when there is
+    /// something new, or when `all` are to be.
+    async fn heed_overrides(&mut self, all: bool) {
+        let is_other = self.overrides.refresh().unwrap_or_else(|error| {
             warn!(%error, "could not read what people asked of jobs");
+            false
+        });
+        if !is_other && !all {
+            return;
         }
         let is_news = |(id, actor): &(&JobId, &Actor)| self.overrides.wishes(id) != **actor.wishes();
         let news: Vec<JobId> = self.actors.iter().filter(is_news).map(|(id, _)| id.clone()).collect();
@@ -265,6 +273,7 @@ impl Reconciler {
     fn add(&mut self, found: Arc<Found>) {
         let id = found.id.clone();
         if self.left.contains_key(&id) || self.deleting.contains_key(&id) {
+            self.back.insert(id, found);
             return;
         }
         for problem in &found.problems {
@@ -311,7 +320,7 @@ impl Reconciler {
             Command::Stop { job, who, reply } => self.stop_job(job, who, reply).await,
             Command::Wish { job, wish, who, reply } => self.wish(job, wish, who, reply).await,
             Command::LetGo { job, reply } => self.let_go(job, reply),
-            Command::Forget { job, reply } => self.forget(&job, reply).await,
+            Command::Forget { job, reply } => self.forget(&job, reply),
             Command::Heed { reply } => self.heed_settings(Some(reply)).await,
             // Whoever no longer waits for an answer gets none.
             Command::Ping { reply } => drop(reply.send(Ok(()))),

@@ -9,9 +9,10 @@
 //! the disk. Watching begins when the first picture is carried out, and with a reading of everything: the host is ready
 //! sooner, and what changed in between is seen then.
 
+mod reader;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -22,10 +23,11 @@ use tokio::{
 };
 use tracing::{info, warn};
 
+pub use self::reader::found;
+use self::reader::{Outcome, Read, Reader};
 use crate::{
     decide::{
-        discover::{self, Interpreters, Surroundings},
-        reconcile, settings,
+        discover::{self, Interpreters},
         settle::{Due, DueJob, Settle, quiet_of},
     },
     host::{handle::Reply, machine::Machine, supervisor::until},
@@ -33,16 +35,11 @@ use crate::{
         hint::Hint,
         id::{JobId, JobKind},
         job::{Desired, Found},
-        listing::FolderListing,
-        time::{Mono, Now},
+        time::Mono,
     },
     os::{
         clock::Clock,
-        scan::{
-            self, JobFolders, Scan, ScanTime,
-            hash::{self, HashCache},
-            programs::Programs,
-        },
+        scan::{JobFolders, hash::HashCache},
         watch::{Watch, WatchMode},
     },
 };
@@ -69,10 +66,14 @@ pub struct ScanRequest {
 }
 
 /// What one round of reading gave.
+///
+/// Whoever carries it out lets go of the picture then: the next one is made in its place, instead of a copy of it.
 #[derive(Debug)]
 pub struct Round {
     /// Every job folder.
     pub desired: Arc<Desired>,
+    /// The jobs whose folders are other than in the round before; nothing when all are to be looked at.
+    pub changed: Option<BTreeSet<JobId>>,
     /// Who waits for this round to be carried out.
     pub replies: Vec<Reply<()>>,
 }
@@ -84,33 +85,14 @@ pub struct Scanner {
     watch: Arc<Watch>,
     settle: Settle,
     reader: Option<Reader>,
-    /// Shared with whoever was told of it; it is copied only when it changes.
+    /// Shared with whoever was told of it, for as long as it is being carried out.
     desired: Arc<Desired>,
+    /// Whose folders are other than was told last; nothing when all are to be looked at.
+    changed: Option<BTreeSet<JobId>>,
     blind: bool,
     /// What was said of folders that are no jobs: it is said once.
     told: BTreeSet<String>,
     rounds: mpsc::Sender<Round>,
-}
-
-/// What reading needs; it moves to the thread that reads and back.
-#[derive(Debug)]
-struct Reader {
-    roots: Vec<PathBuf>,
-    interpreters: Interpreters,
-    cache: HashCache,
-}
-
-/// What reading gave.
-enum Read {
-    Everything { folders: JobFolders, jobs: Vec<(JobId, Outcome)> },
-    Jobs(Vec<(DueJob, Outcome)>),
-}
-
-/// What reading one folder gave.
-enum Outcome {
-    Gone,
-    Unchanged,
-    Found { found: Arc<Found>, unsettled: bool },
 }
 
 impl Scanner {
@@ -134,6 +116,7 @@ impl Scanner {
             settle: Settle::default(),
             reader: Some(reader),
             desired: Arc::default(),
+            changed: None,
             blind: false,
             told: BTreeSet::new(),
             rounds,
@@ -175,19 +158,20 @@ impl Scanner {
             if due.is_empty() {
                 continue;
             }
-            let is_whole = due.iter().any(|due| matches!(due, Due::Everything(_)));
-            if is_whole {
+            if due.iter().any(|due| matches!(due, Due::Everything(_))) {
+                // It is told in any case: what people asked of other hosts is looked up then, too.
+                self.changed = None;
                 self.watch.look_again();
                 rescan_at = clock.now().mono + if self.blind { RESCAN_BLIND } else { RESCAN };
             }
             let is_first = self.desired.generation == 0;
-            let mut changed = self.read(due).await;
+            self.read(due).await;
             if is_first {
-                changed |= self.read_unsettled(&clock).await;
+                self.read_unsettled(&clock).await;
                 replies.push(self.watch_then());
             }
-            // After a whole reading it is told in any case: what people asked of other hosts is looked up then, too.
-            if (changed || is_whole || !replies.is_empty()) && !self.tell(replies).await {
+            let is_news = self.changed.as_ref().is_none_or(|changed| !changed.is_empty());
+            if (is_news || !replies.is_empty()) && !self.tell(replies).await {
                 return;
             }
         }
@@ -207,15 +191,13 @@ impl Scanner {
     }
 
     /// Reads folders that were just being written when the host started, as soon as they rest: they were there before it.
-    async fn read_unsettled(&mut self, clock: &Clock) -> bool {
+    async fn read_unsettled(&mut self, clock: &Clock) {
         let patience = clock.now().mono + FIRST_PATIENCE;
-        let mut changed = false;
         while let Some(deadline) = self.settle.next_deadline().filter(|deadline| *deadline <= patience) {
             clock.sleep_until(deadline).await;
             let due = self.settle.take_due(clock.now().mono);
-            changed |= self.read(due).await;
+            self.read(due).await;
         }
-        changed
     }
 
     fn request(&self, request: ScanRequest, replies: &mut Vec<Reply<()>>) -> Due {
@@ -237,18 +219,15 @@ impl Scanner {
     }
 
     async fn tell(&mut self, replies: Vec<Reply<()>>) -> bool {
+        let changed = self.changed.replace(BTreeSet::new());
         let desired = Arc::clone(&self.desired);
-        self.rounds.send(Round { desired, replies }).await.is_ok()
+        self.rounds.send(Round { desired, changed, replies }).await.is_ok()
     }
 
-    /// Reads what is due and returns whether anything is other than before.
-    async fn read(&mut self, due: Vec<Due>) -> bool {
-        let Some(mut reader) = self.reader.take() else { return false };
-        // What is wrong may lie outside of the folder: an interpreter that is installed now.
-        let broken = |found: &&Arc<Found>| found.problems.iter().any(|problem| problem.fatal);
-        for found in self.desired.jobs.values().filter(broken) {
-            reader.cache.forget(&found.id);
-        }
+    /// Reads what is due, and notes what is other than before.
+    async fn read(&mut self, due: Vec<Due>) {
+        let Some(mut reader) = self.reader.take() else { return };
+        self.forget_broken(&mut reader, &due);
         let (machine, known) = (Arc::clone(&self.machine), Arc::clone(&self.desired));
         let done = task::spawn_blocking(move || {
             let read = reader.read(&due, &machine.now(), |id| quiet_of(id, &known));
@@ -259,8 +238,6 @@ impl Scanner {
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
         self.reader = Some(reader);
-        // When nothing changes, the two stay one.
-        let before = Arc::clone(&self.desired);
         match read {
             Read::Everything { folders, jobs } => self.take_all(&folders, jobs),
             Read::Jobs(jobs) => {
@@ -269,13 +246,44 @@ impl Scanner {
                 }
             }
         }
-        let changed = !Arc::ptr_eq(&before, &self.desired) && !reconcile::are_same(&before.jobs, &self.desired.jobs);
         // The first picture is one, also when it is empty.
-        if changed || self.desired.generation == 0 {
-            drop(before);
-            Arc::make_mut(&mut self.desired).generation += 1;
+        if self.desired.generation == 0 {
+            Arc::make_mut(&mut self.desired).generation = 1;
         }
-        changed
+    }
+
+    /// Lets defective folders be read anew though nothing in them changed: what is wrong may lie outside of them, such as an
+    /// interpreter that is installed now.
+    fn forget_broken(&self, reader: &mut Reader, due: &[Due]) {
+        let is_broken = |found: &&Arc<Found>| found.problems.iter().any(|problem| problem.fatal);
+        for due in due {
+            match due {
+                Due::Everything(_) => {
+                    self.desired.jobs.values().filter(is_broken).for_each(|found| reader.cache.forget(&found.id));
+                }
+                Due::Job(DueJob { id, .. }) => {
+                    self.desired.jobs.get(id).filter(is_broken).into_iter().for_each(|_| reader.cache.forget(id));
+                }
+            }
+        }
+    }
+
+    /// Takes in what a job's folder holds now, or that there is none.
+    fn set(&mut self, id: JobId, found: Option<Arc<Found>>) {
+        let known = self.desired.jobs.get(&id);
+        // One that is as it was stays the one that others hold.
+        if known == found.as_ref() {
+            return;
+        }
+        let desired = Arc::make_mut(&mut self.desired);
+        desired.generation += 1;
+        if let Some(changed) = &mut self.changed {
+            changed.insert(id.clone());
+        }
+        match found {
+            Some(found) => drop(desired.jobs.insert(id, found)),
+            None => drop(desired.jobs.remove(&id)),
+        }
     }
 
     fn take_all(&mut self, folders: &JobFolders, jobs: Vec<(JobId, Outcome)>) {
@@ -285,17 +293,15 @@ impl Scanner {
         }
         self.told = notes;
         // Jobs in a folder that could not be read are unknown, not gone.
-        let stays = |(id, found): (&JobId, &Arc<Found>)| {
+        let stays = |(id, found): &(&JobId, &Arc<Found>)| {
             folders.jobs.contains_key(id) || folders.unusable.contains_key(id) || folders.may_exist(&found.root)
         };
-        if !self.desired.jobs.iter().all(stays) {
-            Arc::make_mut(&mut self.desired).jobs.retain(|id, found| stays((id, found)));
+        let gone: Vec<_> = self.desired.jobs.iter().filter(|job| !stays(job)).map(|(id, _)| id.clone()).collect();
+        for id in gone {
+            self.set(id, None);
         }
         for (id, unusable) in &folders.unusable {
-            let found = Arc::new(discover::unusable(id, unusable));
-            if self.desired.jobs.get(id).is_none_or(|known| *known != found) {
-                Arc::make_mut(&mut self.desired).jobs.insert(id.clone(), found);
-            }
+            self.set(id.clone(), Some(Arc::new(discover::unusable(id, unusable))));
         }
         let now = self.machine.now().mono;
         for (id, outcome) in jobs {
@@ -314,8 +320,8 @@ impl Scanner {
             Outcome::Unchanged => {}
             Outcome::Gone => {
                 if self.desired.jobs.contains_key(&due.id) {
-                    Arc::make_mut(&mut self.desired).jobs.remove(&due.id);
                     info!(job = %due.id, "a job is gone");
+                    self.set(due.id, None);
                 }
             }
             Outcome::Found { found, unsettled } => {
@@ -323,69 +329,10 @@ impl Scanner {
                 if unsettled && self.settle.put_off(&due, self.machine.now().mono) {
                     return;
                 }
-                // One that is as it was stays the one that others hold.
-                if self.desired.jobs.get(&due.id).is_none_or(|known| *known != found) {
-                    Arc::make_mut(&mut self.desired).jobs.insert(due.id, found);
-                }
+                self.set(due.id, Some(found));
             }
         }
     }
-}
-
-impl Reader {
-    fn read(&mut self, due: &[Due], now: &Now, quiet: impl Fn(&JobId) -> Duration + Sync) -> Read {
-        let programs = Programs::of_this_process();
-        let folders = scan::job_folders(&self.roots);
-        if due.iter().any(|due| matches!(due, Due::Everything(_))) {
-            let time = |id: &JobId| ScanTime { now: now.wall, quiet: quiet(id) };
-            let interpreters = &self.interpreters;
-            self.cache.retain(|id| folders.jobs.contains_key(id));
-            let jobs = scan::scan_all(&folders.jobs, &mut self.cache, time, |id, scan| {
-                (id.clone(), conclude(interpreters, &programs, scan))
-            });
-            return Read::Everything { folders, jobs };
-        }
-        let jobs = due.iter().filter_map(|due| match due {
-            Due::Everything(_) => None,
-            Due::Job(job) => Some(job),
-        });
-        Read::Jobs(jobs.map(|due| (due.clone(), self.read_one(due, &folders, &programs, now))).collect())
-    }
-
-    fn read_one(&mut self, due: &DueJob, folders: &JobFolders, programs: &Programs, now: &Now) -> Outcome {
-        let Some(root) = folders.jobs.get(&due.id) else {
-            self.cache.forget(&due.id);
-            let unusable = folders.unusable.get(&due.id).map(|unusable| discover::unusable(&due.id, unusable));
-            let found = |found| Outcome::Found { found: Arc::new(found), unsettled: false };
-            return unusable.map_or(Outcome::Gone, found);
-        };
-        let mut seen = self.cache.take(&due.id);
-        let scan = scan::scan_job(&due.id, root, &mut seen, ScanTime { now: now.wall, quiet: due.quiet });
-        self.cache.put(due.id.clone(), seen);
-        conclude(&self.interpreters, programs, scan)
-    }
-}
-
-fn conclude(interpreters: &Interpreters, programs: &Programs, scan: Scan) -> Outcome {
-    match scan {
-        Scan::Gone => Outcome::Gone,
-        Scan::Unchanged => Outcome::Unchanged,
-        Scan::Seen(listing) => {
-            let found = Arc::new(found(interpreters, programs, &listing));
-            Outcome::Found { found, unsettled: listing.unsettled }
-        }
-    }
-}
-
-/// Works out what a folder holds.
-pub fn found(interpreters: &Interpreters, programs: &Programs, listing: &FolderListing) -> Found {
-    let read_settings = |text: &str, kind: JobKind| {
-        let reading = settings::read(text, kind);
-        (reading.settings, reading.raw, reading.problems)
-    };
-    let exists = |program: &str| programs.exists(program);
-    let around = Surroundings { interpreters, exists: &exists, hash: &hash::bytes, read_settings: &read_settings };
-    discover::discover(listing, &around)
 }
 
 /// Names the jobs of a picture, for the host's greeting: all, continuous, triggered, with problems.

@@ -27,7 +27,7 @@ use std::{
     time::Duration,
 };
 
-pub use folders::{JobFolders, job_folders};
+pub use folders::{JobFolders, job_folders, plain_folder};
 
 use crate::{
     model::{

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    mem,
     path::{Path, PathBuf},
 };
 
@@ -43,6 +44,8 @@ pub struct Overrides {
     content: Content,
     /// Stops that the disk did not take: they hold while this host lives, and are written with the next wish.
     unsaved: BTreeMap<String, Stopped>,
+    /// Whether a change of this host brought in what another one had written.
+    has_unheard: bool,
 }
 
 impl Overrides {
@@ -52,7 +55,7 @@ impl Overrides {
     /// When it is there and cannot be read: better no start than jobs that somebody has stopped.
     pub fn open(path: PathBuf) -> Result<Self, FileError> {
         let content = read(&path)?;
-        Ok(Self { path, content, unsaved: BTreeMap::new() })
+        Ok(Self { path, content, unsaved: BTreeMap::new(), has_unheard: false })
     }
 
     /// Returns whether and by whom a job was stopped.
@@ -127,25 +130,27 @@ impl Overrides {
         })
     }
 
-    /// Reads the file again, for what another host has written; tells whether it says something else now.
+    /// Reads the file again, for what another host has written; tells whether it has written anything since the last time.
     ///
     /// # Errors
     /// When it cannot be read; what was known stays.
     pub fn refresh(&mut self) -> Result<bool, FileError> {
         let mut content = read(&self.path)?;
         content.stopped.extend(self.unsaved.clone());
-        let other = content != self.content;
+        let is_other = content != self.content;
         self.content = content;
-        Ok(other)
+        Ok(mem::take(&mut self.has_unheard) || is_other)
     }
 
     fn change(&mut self, edit: impl FnOnce(&mut Content)) -> Result<(), FileError> {
         // Another host may have written since: its wishes stay.
         let mut content = read(&self.path)?;
         content.stopped.extend(self.unsaved.clone());
+        let has_unheard = content != self.content;
         edit(&mut content);
         let text = serde_json::to_vec_pretty(&content).expect("names and times are JSON");
         file::write_whole(&self.path, &text, Durability::Synced, Access::Usual)?;
+        self.has_unheard |= has_unheard;
         self.content = content;
         self.unsaved.clear();
         Ok(())
@@ -199,8 +204,13 @@ mod tests {
         one.stop(&job("a"), stopped.clone()).expect("it is kept");
         two.stop(&job("b"), stopped.clone()).expect("it is kept");
         assert!(one.refresh().expect("it is read"));
+        assert!(two.refresh().expect("it is read"), "the stop of a came in with the stop of b");
+        assert!(!two.refresh().expect("it is read"), "what it wrote itself is known");
         assert!(one.stopped(&job("a")).is_some() && one.stopped(&job("b")).is_some());
+        two.stop(&job("c"), stopped).expect("it is kept");
         one.start(&job("a")).expect("it is kept");
+        assert!(one.refresh().expect("it is read"), "the stop of c came in with the start of a");
+        assert!(!one.refresh().expect("it is read"));
         assert_eq!(Overrides::open(path).expect("it opens").stopped(&job("a")), None);
     }
 

@@ -244,7 +244,7 @@ impl Host {
     }
 
     fn carry_out(&mut self, machine: &mut Machine) {
-        for change in reconcile::plan(&self.observed, &self.desired) {
+        for change in reconcile::plan(&self.observed, &self.desired, None) {
             match change {
                 Change::Retire(id) => {
                     self.observed.remove(&id);

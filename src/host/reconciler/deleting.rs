@@ -24,22 +24,29 @@ impl Reconciler {
     }
 
     /// Notes that the actor of a folder that is gone has ended.
-    pub(super) async fn has_left(&mut self, job: &JobId) {
+    pub(super) fn has_left(&mut self, job: &JobId) {
         self.left.remove(job);
         let waiting = self.deleting.get_mut(job).and_then(Option::take);
         // One who no longer waits will not tell it to forget the job either.
         if waiting.is_some_and(|reply| reply.send(Ok(())).is_err()) {
             self.deleting.remove(job);
         }
-        self.carry_out(Vec::new()).await;
+        self.come_back(job);
     }
 
     /// Forgets what people asked of a job, and that it was being deleted.
-    pub(super) async fn forget(&mut self, job: &JobId, reply: Reply<()>) {
+    pub(super) fn forget(&mut self, job: &JobId, reply: Reply<()>) {
         let done = self.overrides.forget(job).map_err(|error| CommandError::Failed(chain(&error)));
         self.deleting.remove(job);
-        self.carry_out(Vec::new()).await;
+        self.come_back(job);
         // Whoever no longer waits for an answer gets none.
         let _ = reply.send(done);
+    }
+
+    /// Lets a job begin whose folder came back, as soon as nothing is in its way.
+    fn come_back(&mut self, job: &JobId) {
+        if let Some(found) = self.back.remove(job) {
+            self.add(found);
+        }
     }
 }

@@ -13,9 +13,12 @@ use std::{
     sync::Arc,
 };
 
-use crate::model::{
-    id::{JobId, JobKind, JobName},
-    listing::{Unusable, UnusableWhy},
+use crate::{
+    model::{
+        id::{JobId, JobKind, JobName},
+        listing::{Unusable, UnusableWhy},
+    },
+    os::file,
 };
 
 /// The job folders below some roots.
@@ -36,6 +39,34 @@ impl JobFolders {
     pub fn may_exist(&self, job_root: &Path) -> bool {
         job_root.ancestors().any(|folder| self.unreadable.contains_key(folder))
     }
+}
+
+/// Returns the folder of one job as [`job_folders`] lists it, where two looks tell as much: in the first root, with the kind and
+/// the name written as they are. `None` says nothing, and the folders must be listed.
+pub fn plain_folder(roots: &[PathBuf], id: &JobId) -> Option<Arc<Path>> {
+    let (kind, name) = (id.kind.as_str(), id.name.as_str());
+    // Other letters have more than two cases, or several spellings.
+    if name.starts_with('.') || !name.is_ascii() {
+        return None;
+    }
+    let root = roots.first()?;
+    let path = root.join(kind).join(name);
+    let folder = fs::metadata(&path).ok().filter(fs::Metadata::is_dir)?;
+    // Where case does not count, the name may be written otherwise on the disk.
+    let other = root.join(with_other_case(kind)).join(with_other_case(name));
+    match fs::metadata(other) {
+        Ok(other) if file::identity(&other) == file::identity(&folder) => None,
+        Err(error) if error.kind() != io::ErrorKind::NotFound => None,
+        Ok(_) | Err(_) => Some(path.into()),
+    }
+}
+
+fn with_other_case(name: &str) -> String {
+    let other = |letter: char| match letter.is_ascii_lowercase() {
+        true => letter.to_ascii_uppercase(),
+        false => letter.to_ascii_lowercase(),
+    };
+    name.chars().map(other).collect()
 }
 
 /// Lists the job folders below `roots`. A root that does not exist holds none.

@@ -111,6 +111,56 @@ fn job_folders_are_found_in_any_case_and_the_first_root_wins() {
 }
 
 #[test]
+fn one_folder_is_found_where_all_are_listed_or_left_to_the_list() {
+    let temp = tempfile::tempdir().expect("a folder");
+    let [a, b] = ["a", "b"].map(|name| temp.path().join(name));
+    for folder in [
+        "a/continuous/plain",
+        "a/continuous/case",
+        "a/continuous/12",
+        "a/continuous/.tmp",
+        "a/continuous/é",
+        "a/Triggered/other",
+        "b/triggered/second",
+        "a/continuous/both",
+        "a/continuous/BOTH",
+    ] {
+        fs::create_dir_all(temp.path().join(folder)).expect("made");
+    }
+    fs::write(a.join("continuous/file"), "").expect("written");
+    // What a file system without regard to case shows: another name of the same folder.
+    symlink(a.join("continuous"), a.join("CONTINUOUS")).expect("linked");
+    symlink(a.join("continuous/case"), a.join("continuous/CASE")).expect("linked");
+    symlink(b.join("triggered/second"), a.join("continuous/linked")).expect("linked");
+    symlink(b.join("nowhere"), a.join("continuous/dangling")).expect("linked");
+    let roots = [a, b];
+    let plain = |kind, name: &str| {
+        let id = JobId { kind, name: JobName::parse(name).expect("a name") };
+        let found = plain_folder(&roots, &id);
+        let listed = job_folders(&roots).jobs.get(&id).cloned();
+        assert!(found.is_none() || found == listed, "{id}: {found:?}, {listed:?}");
+        found.is_some()
+    };
+    for (kind, name, is_plain) in [
+        (JobKind::Continuous, "plain", true),
+        (JobKind::Continuous, "linked", true),
+        (JobKind::Continuous, "both", true),
+        (JobKind::Continuous, "BOTH", true),
+        (JobKind::Continuous, "case", false),
+        (JobKind::Continuous, "12", false),
+        (JobKind::Continuous, ".tmp", false),
+        (JobKind::Continuous, "é", false),
+        (JobKind::Continuous, "file", false),
+        (JobKind::Continuous, "dangling", false),
+        (JobKind::Continuous, "missing", false),
+        (JobKind::Triggered, "other", false),
+        (JobKind::Triggered, "second", false),
+    ] {
+        assert_eq!(plain(kind, name), is_plain, "{kind} {name}");
+    }
+}
+
+#[test]
 fn many_folders_are_scanned_at_once() {
     let temp = tempfile::tempdir().expect("a folder");
     let mut folders = BTreeMap::new();

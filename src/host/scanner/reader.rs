@@ -1,0 +1,128 @@
+//! Reading of folders: what is due is listed, scanned and judged, on a thread that may wait for the disk.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{
+    decide::{
+        discover::{self, Interpreters, Surroundings},
+        settings,
+        settle::{Due, DueJob},
+    },
+    model::{
+        id::{JobId, JobKind},
+        job::Found,
+        listing::FolderListing,
+        time::Now,
+    },
+    os::scan::{
+        self, JobFolders, Scan, ScanTime,
+        hash::{self, HashCache},
+        programs::Programs,
+    },
+};
+
+/// What reading needs; it moves to the thread that reads and back.
+#[derive(Debug)]
+pub(super) struct Reader {
+    pub(super) roots: Vec<PathBuf>,
+    pub(super) interpreters: Interpreters,
+    pub(super) cache: HashCache,
+}
+
+/// What reading gave.
+pub(super) enum Read {
+    Everything { folders: JobFolders, jobs: Vec<(JobId, Outcome)> },
+    Jobs(Vec<(DueJob, Outcome)>),
+}
+
+/// What reading one folder gave.
+pub(super) enum Outcome {
+    Gone,
+    Unchanged,
+    Found { found: Arc<Found>, unsettled: bool },
+}
+
+impl Reader {
+    pub(super) fn read(&mut self, due: &[Due], now: &Now, quiet: impl Fn(&JobId) -> Duration + Sync) -> Read {
+        let programs = Programs::of_this_process();
+        if due.iter().any(|due| matches!(due, Due::Everything(_))) {
+            let folders = scan::job_folders(&self.roots);
+            let time = |id: &JobId| ScanTime { now: now.wall, quiet: quiet(id) };
+            let interpreters = &self.interpreters;
+            self.cache.retain(|id| folders.jobs.contains_key(id));
+            let jobs = scan::scan_all(&folders.jobs, &mut self.cache, time, |id, scan| {
+                (id.clone(), conclude(interpreters, &programs, scan))
+            });
+            return Read::Everything { folders, jobs };
+        }
+        let jobs = due.iter().filter_map(|due| match due {
+            Due::Everything(_) => None,
+            Due::Job(job) => Some(job),
+        });
+        // All are listed for those alone that are not plain to see: one folder among thousands costs what one folder costs.
+        let mut listed = None;
+        let jobs = jobs.map(|due| {
+            let root = scan::plain_folder(&self.roots, &due.id).map_or_else(
+                || self.root_of(&due.id, listed.get_or_insert_with(|| scan::job_folders(&self.roots))),
+                Ok,
+            );
+            let outcome = match root {
+                Ok(root) => self.read_one(due, &root, &programs, now),
+                Err(outcome) => {
+                    self.cache.forget(&due.id);
+                    outcome
+                }
+            };
+            (due.clone(), outcome)
+        });
+        Read::Jobs(jobs.collect())
+    }
+
+    /// Returns a job's folder by the list of all, or what it is to be taken for when it has none.
+    fn root_of(&self, id: &JobId, folders: &JobFolders) -> Result<Arc<Path>, Outcome> {
+        if let Some(root) = folders.jobs.get(id) {
+            return Ok(Arc::clone(root));
+        }
+        if let Some(unusable) = folders.unusable.get(id) {
+            let found = Arc::new(discover::unusable(id, unusable));
+            return Err(Outcome::Found { found, unsettled: false });
+        }
+        // One in a folder that could not be read is unknown, not gone.
+        let places = self.roots.iter().map(|root| root.join(id.kind.as_str()).join(id.name.as_str()));
+        let is_unknown = places.into_iter().any(|place| folders.may_exist(&place));
+        Err(if is_unknown { Outcome::Unchanged } else { Outcome::Gone })
+    }
+
+    fn read_one(&mut self, due: &DueJob, root: &Arc<Path>, programs: &Programs, now: &Now) -> Outcome {
+        let mut seen = self.cache.take(&due.id);
+        let scan = scan::scan_job(&due.id, root, &mut seen, ScanTime { now: now.wall, quiet: due.quiet });
+        self.cache.put(due.id.clone(), seen);
+        conclude(&self.interpreters, programs, scan)
+    }
+}
+
+fn conclude(interpreters: &Interpreters, programs: &Programs, scan: Scan) -> Outcome {
+    match scan {
+        Scan::Gone => Outcome::Gone,
+        Scan::Unchanged => Outcome::Unchanged,
+        Scan::Seen(listing) => {
+            let found = Arc::new(found(interpreters, programs, &listing));
+            Outcome::Found { found, unsettled: listing.unsettled }
+        }
+    }
+}
+
+/// Works out what a folder holds.
+pub fn found(interpreters: &Interpreters, programs: &Programs, listing: &FolderListing) -> Found {
+    let read_settings = |text: &str, kind: JobKind| {
+        let reading = settings::read(text, kind);
+        (reading.settings, reading.raw, reading.problems)
+    };
+    let exists = |program: &str| programs.exists(program);
+    let around = Surroundings { interpreters, exists: &exists, hash: &hash::bytes, read_settings: &read_settings };
+    discover::discover(listing, &around)
+}
