@@ -29,7 +29,7 @@ use std::{
     thread,
 };
 
-use notify::{RecursiveMode, Watcher};
+use notify::{EventKindMask, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 
 use self::classify::Seen;
@@ -225,7 +225,7 @@ impl Keeper {
     /// Makes a watcher, and returns it with the folders above the roots that it was to watch.
     fn watch(&self) -> notify::Result<(notify::RecommendedWatcher, Vec<PathBuf>)> {
         let handler = self.handler();
-        let config = notify::Config::default().with_follow_symlinks(false);
+        let config = config().with_follow_symlinks(false);
         let mut watcher = notify::RecommendedWatcher::new(handler, config)?;
         let parents = self.parents();
         for parent in &parents {
@@ -295,6 +295,12 @@ impl Keeper {
             }
         }
     }
+}
+
+/// Asks for what may change a folder. Files that are merely opened are passed over in the kernel: a job that reads its own
+/// files, or a copy of its folder, would wake the host with each.
+fn config() -> notify::Config {
+    notify::Config::default().with_event_kinds(EventKindMask::CORE | EventKindMask::ACCESS_CLOSE)
 }
 
 fn identities(roots: &[PathBuf]) -> Vec<Identity> {

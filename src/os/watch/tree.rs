@@ -2,14 +2,14 @@
 
 use std::{io, path::Path, sync::Arc};
 
-use notify::{RecursiveMode, Watcher};
+use notify::{Config, EventKindMask, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::watch;
 
 /// A watch on a folder. It ends when it is dropped.
 #[derive(Debug)]
 pub struct TreeWatch {
     changes: Arc<watch::Sender<u64>>,
-    _watcher: notify::RecommendedWatcher,
+    _watcher: RecommendedWatcher,
 }
 
 impl TreeWatch {
@@ -25,7 +25,8 @@ impl TreeWatch {
                 told.send_modify(|n| *n += 1);
             }
         };
-        let mut watcher = notify::recommended_watcher(handler).map_err(io::Error::other)?;
+        let config = Config::default().with_event_kinds(EventKindMask::CORE);
+        let mut watcher = RecommendedWatcher::new(handler, config).map_err(io::Error::other)?;
         watcher.watch(path, RecursiveMode::Recursive).map_err(io::Error::other)?;
         Ok(Self { changes, _watcher: watcher })
     }
