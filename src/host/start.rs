@@ -38,6 +38,7 @@ use crate::{
         file::{self, Access, Durability},
         lock::{Attempt, FileLock},
         process::{self, Cgroups, OrphanReaper, Spawner},
+        processors,
         workcopy::WorkCopies,
     },
     store::{index::Index, layout::Layout, log::Packer, open_runs::OpenRuns, overrides::Overrides},
@@ -314,7 +315,7 @@ fn machine(
     let style = LineStyle { instance: layout.instance().short().into(), format: config.timestamps };
     let first_event = EventId::before_start(clock.now().wall);
     let view = Arc::new(View::new(first_event));
-    let packer = Packer::new(PACK_DELAY);
+    let packer = Packer::new(PACK_DELAY, processors::give_way);
     let app_log = AppLog::start(&settings, &layout, &style, &packer, &view);
     let index = Arc::new(Index::start(&layout, clock.now().wall));
     let machine = Machine {

@@ -1,6 +1,6 @@
 //! A job as found in its folder: what would run, and what is wrong with it.
 
-use std::{collections::BTreeMap, fmt, path::Path, sync::Arc};
+use std::{cmp::Ordering, collections::BTreeMap, fmt, path::Path, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -46,16 +46,34 @@ pub struct FileFact {
     pub size: u64,
 }
 
-/// The files of a job's folder, by their path relative to it, with `/` between parts. It takes no more room than they do:
-/// there is one for each job, whatever it does.
+/// The files of a job's folder, by their path relative to it, with `/` between parts. It takes no more room than they do,
+/// in two pieces: there is one for each job, and some have a hundred thousand files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Manifest(Box<[(Box<str>, FileFact)]>);
+pub struct Manifest {
+    /// All paths in their order, one after the other.
+    paths: Box<str>,
+    /// Where each path ends in them, and what is known of its file.
+    files: Box<[(usize, FileFact)]>,
+}
 
 impl Manifest {
     /// Returns what is known of a file.
     pub fn get(&self, path: &str) -> Option<&FileFact> {
-        let place = self.0.binary_search_by(|(known, _)| (**known).cmp(path)).ok()?;
-        Some(&self.0[place].1)
+        self.position(path).map(|place| &self.files[place].1)
+    }
+
+    /// Returns which of [`Self::iter`] a file is, from 0.
+    pub fn position(&self, path: &str) -> Option<usize> {
+        let (mut low, mut high) = (0, self.files.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            match self.path(middle).cmp(path) {
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+                Ordering::Equal => return Some(middle),
+            }
+        }
+        None
     }
 
     /// Returns the paths in their order.
@@ -65,14 +83,34 @@ impl Manifest {
 
     /// Returns the files in the order of their paths.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &FileFact)> {
-        self.0.iter().map(|(path, fact)| (&**path, fact))
+        self.files.iter().enumerate().map(|(place, (_, fact))| (self.path(place), fact))
+    }
+
+    fn path(&self, place: usize) -> &str {
+        let start = place.checked_sub(1).map_or(0, |before| self.files[before].0);
+        &self.paths[start..self.files[place].0]
     }
 }
 
-impl FromIterator<(String, FileFact)> for Manifest {
-    fn from_iter<I: IntoIterator<Item = (String, FileFact)>>(files: I) -> Self {
-        let by_path: BTreeMap<String, FileFact> = files.into_iter().collect();
-        Self(by_path.into_iter().map(|(path, fact)| (path.into(), fact)).collect())
+impl<P: AsRef<str>> FromIterator<(P, FileFact)> for Manifest {
+    /// Of files with the same path, the last one counts.
+    fn from_iter<I: IntoIterator<Item = (P, FileFact)>>(files: I) -> Self {
+        let mut by_path: Vec<(P, FileFact)> = files.into_iter().collect();
+        by_path.sort_by(|(one, _), (other, _)| one.as_ref().cmp(other.as_ref()));
+        by_path.dedup_by(|(path, fact), (kept_path, kept)| {
+            let is_same = (*path).as_ref() == (*kept_path).as_ref();
+            if is_same {
+                kept.clone_from(fact);
+            }
+            is_same
+        });
+        let mut paths = String::with_capacity(by_path.iter().map(|(path, _)| path.as_ref().len()).sum());
+        let files = by_path.into_iter().map(|(path, fact)| {
+            paths.push_str(path.as_ref());
+            (paths.len(), fact)
+        });
+        let files = files.collect();
+        Self { paths: paths.into(), files }
     }
 }
 
@@ -185,4 +223,27 @@ pub struct Desired {
     pub generation: u64,
     /// Every job folder.
     pub jobs: BTreeMap<JobId, Arc<Found>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_manifest_is_an_ordered_map(files in prop::collection::vec(("[ab/é]{0,3}", 0..9_u32), 0..20)) {
+            let facts = files.into_iter().map(|(path, mode)| (path, FileFact { hash: ContentHash([7; 16]), mode, size: 1 }));
+            let facts: Vec<_> = facts.collect();
+            let map: BTreeMap<_, _> = facts.iter().cloned().collect();
+            let manifest: Manifest = facts.iter().cloned().collect();
+            prop_assert!(manifest.iter().eq(map.iter().map(|(path, fact)| (path.as_str(), fact))));
+            for path in facts.iter().map(|(path, _)| path.as_str()).chain(["c", "aa/a", ""]) {
+                prop_assert_eq!(manifest.get(path), map.get(path));
+                prop_assert_eq!(manifest.position(path), map.keys().position(|known| known == path));
+            }
+            prop_assert_eq!(&manifest, &map.into_iter().collect());
+        }
+    }
 }

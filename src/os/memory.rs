@@ -5,6 +5,29 @@
 //! 64 KiB at a time; a host with nothing to do needs next to nothing. And it fills the heap: with ten thousand folders, lists
 //! of all of them take some megabytes, which the allocator keeps when they are gone.
 
+/// Things, such as files, that leave megabytes behind: fewer are not worth the milliseconds.
+const THINGS_MANY: usize = 10_000;
+
+/// Free bytes at the end of an arena from which they are given back, and size from which a piece is given back by itself.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const SPARE_BYTES_MAX: libc::c_int = 1024 * 1024;
+
+/// Lets the heap keep little that is free. By itself glibc learns from the largest piece that was ever freed how much it may
+/// keep, up to 64 MiB for each thread that allocates. Called before there are threads.
+pub fn spare_little() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    bound();
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[expect(unsafe_code, reason = "what the compiler cannot check is said below")]
+fn bound() {
+    for setting in [libc::M_TRIM_THRESHOLD, libc::M_MMAP_THRESHOLD] {
+        // SAFETY: it sets a number of the allocator's, under the allocator's own lock.
+        unsafe { libc::mallopt(setting, SPARE_BYTES_MAX) };
+    }
+}
+
 /// Gives the pages of the program's code and constants back, and those of the heap in which nothing lies. Takes a few
 /// milliseconds. Where it cannot be done, nothing happens.
 pub fn give_back() {
@@ -12,6 +35,15 @@ pub fn give_back() {
     trim();
     #[cfg(target_os = "linux")]
     linux::give_back();
+}
+
+/// Gives pages of the heap back in which nothing lies any more, after work on so many things that it left many: reading or
+/// copying a folder of a hundred thousand files takes some fifty megabytes for a second.
+pub fn tidy_after(n_things: usize) {
+    if n_things >= THINGS_MANY {
+        #[cfg(all(target_os = "linux", target_env = "gnu"))]
+        trim();
+    }
 }
 
 /// Lets glibc give back every page of its arenas that is free as a whole; by itself it looks only at their ends.

@@ -11,6 +11,7 @@ pub mod machine;
 pub mod memory;
 pub mod output;
 pub mod process;
+pub mod processors;
 pub mod scan;
 pub mod service;
 pub mod signals;

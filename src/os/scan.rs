@@ -17,13 +17,10 @@ mod walk;
 
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     io,
     path::Path,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -35,9 +32,12 @@ use crate::{
         listing::{self, EntryKind, FolderListing, HEAD_BYTES_MAX, LinkTo, SETTINGS_BYTES_MAX},
         time::Wall,
     },
-    os::scan::{
-        hash::{HashCache, Seen},
-        walk::Walk,
+    os::{
+        processors,
+        scan::{
+            hash::{HashCache, Seen},
+            walk::Walk,
+        },
     },
 };
 
@@ -70,28 +70,11 @@ pub fn scan_all<T: Send>(
     each: impl Fn(&JobId, Scan) -> T + Sync,
 ) -> Vec<T> {
     let work: Vec<_> = folders.iter().map(|(id, root)| Mutex::new((id, root, cache.take(id)))).collect();
-    let next = AtomicUsize::new(0);
-    let worker = || {
-        let mut done = Vec::new();
-        while let Some(item) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let mut item = item.lock().unwrap_or_else(PoisonError::into_inner);
-            let (id, root, seen) = &mut *item;
-            let scan = scan_job(id, root, seen, time(id));
-            done.push(each(id, scan));
-        }
-        done
-    };
-    let n_threads = thread::available_parallelism().map_or(1, usize::from).min(work.len()).max(1);
-    let done = thread::scope(|scope| {
-        let helpers: Vec<_> = (1..n_threads).map(|_| scope.spawn(worker)).collect();
-        let mut done = worker();
-        for helper in helpers {
-            match helper.join() {
-                Ok(more) => done.extend(more),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        done
+    let Ok(done) = processors::try_each(&work, 1, |_, item| {
+        let mut item = item.lock().unwrap_or_else(PoisonError::into_inner);
+        let (id, root, seen) = &mut *item;
+        let scan = scan_job(id, root, seen, time(id));
+        Ok::<_, Infallible>(each(id, scan))
     });
     cache.put_all(work.into_iter().map(|item| {
         let (id, _, seen) = item.into_inner().unwrap_or_else(PoisonError::into_inner);

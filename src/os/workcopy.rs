@@ -20,13 +20,12 @@ mod private;
 mod remove;
 
 use std::{
-    cell::Cell,
     collections::BTreeMap,
     fs, io, mem,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -40,7 +39,7 @@ use crate::{
         time::Wall,
     },
     os::{
-        file,
+        file, memory,
         workcopy::{
             copy::{Stamp, Step},
             remove::Unneeded,
@@ -142,6 +141,7 @@ impl WorkCopy {
 struct Copied {
     path: PathBuf,
     content: ContentHash,
+    /// Of the files that are looked at before it is used again.
     stamps: Box<[(String, Stamp)]>,
     trash: Trash,
     closed: Closed,
@@ -232,7 +232,7 @@ impl WorkCopies {
         make: impl FnOnce() -> Result<Copied, CopyError>,
     ) -> Result<WorkCopy, CopyError> {
         self.go_on()?;
-        let usable = newest.as_ref().filter(|copied| copied.content == job.content && copied.is_intact(job));
+        let usable = newest.as_ref().filter(|copied| copied.content == job.content && copied.is_intact());
         let copied = match usable {
             Some(copied) => Arc::clone(copied),
             None => Arc::clone(newest.insert(Arc::new(make()?))),
@@ -247,16 +247,13 @@ impl WorkCopies {
         if !is_near || job.files.iter().len() > ENTRIES_LITTLE {
             return Err(too_much());
         }
-        let (entries, bytes) = (Cell::new(0), Cell::new(0));
+        let (entries, bytes) = (AtomicUsize::new(0), AtomicU64::new(0));
         let go_on = |step: Step| {
-            match step {
-                Step::Entry => entries.set(entries.get() + 1),
-                Step::Bytes(more) => bytes.set(bytes.get() + more),
-            }
-            match entries.get() > ENTRIES_LITTLE || bytes.get() > BYTES_LITTLE {
-                true => Err(too_much()),
-                false => self.go_on(),
-            }
+            let is_too_much = match step {
+                Step::Entry => entries.fetch_add(1, Ordering::Relaxed) >= ENTRIES_LITTLE,
+                Step::Bytes(more) => bytes.fetch_add(more, Ordering::Relaxed).saturating_add(more) > BYTES_LITTLE,
+            };
+            if is_too_much { Err(too_much()) } else { self.go_on() }
         };
         self.copy(job, &go_on)
     }
@@ -319,9 +316,12 @@ impl WorkCopies {
         left
     }
 
-    fn copy(&self, job: &Job, go_on: &dyn Fn(Step) -> Result<(), CopyError>) -> Result<Copied, CopyError> {
+    fn copy(&self, job: &Job, go_on: &(dyn Fn(Step) -> Result<(), CopyError> + Sync)) -> Result<Copied, CopyError> {
         let folder = self.temp.join("jobs").join(job.id.kind.as_str()).join(job.id.name.as_str());
         fs::create_dir_all(&folder).map_err(|source| failed(&folder, source))?;
+        let are_few = job.files.iter().len() <= LOOKED_AT_MAX;
+        let looked_at = |path: &str| are_few || path == job.script.run_command;
+        let plan = copy::Plan { go_on, looked_at: &looked_at };
         loop {
             let number = {
                 let mut next = lock(&self.next);
@@ -334,10 +334,11 @@ impl WorkCopies {
             if self.has_leftovers && (path.symlink_metadata().is_ok() || part.symlink_metadata().is_ok()) {
                 continue;
             }
-            let made = copy::tree(job, &part, go_on).and_then(|stamps| {
+            let made = copy::tree(job, &part, &plan).and_then(|stamps| {
                 fs::rename(&part, &path).map_err(|source| failed(&path, source))?;
                 Ok(stamps)
             });
+            memory::tidy_after(job.files.iter().len());
             return match made {
                 Ok(stamps) => {
                     let (trash, closed) = (Arc::clone(&self.trash), Arc::clone(&self.closed));
@@ -357,10 +358,8 @@ impl WorkCopies {
 
 impl Copied {
     /// Whether the copied files are as they were when the copy was made; a job may have changed them.
-    fn is_intact(&self, job: &Job) -> bool {
-        let whole = self.stamps.len() <= LOOKED_AT_MAX;
-        let looked_at = self.stamps.iter().filter(|(path, _)| whole || *path == job.script.run_command);
-        looked_at.into_iter().all(|(path, stamp)| Stamp::of(&self.path.join(path)).as_ref() == Some(stamp))
+    fn is_intact(&self) -> bool {
+        self.stamps.iter().all(|(path, stamp)| Stamp::of(&self.path.join(path)).as_ref() == Some(stamp))
     }
 }
 

@@ -57,6 +57,7 @@ pub fn trace() {
 
 /// Runs a host until it is told to stop.
 pub fn run(config: Config, zone: Zone, keys: KeyRing) -> Outcome {
+    memory::spare_little();
     process::make_room_for_files();
     signals::hold_ends_of_children();
     let runtime = runtime::Builder::new_multi_thread()

@@ -128,7 +128,7 @@ pub(super) fn manifest(listing: &FolderListing, script: &Script, in_place: bool)
         !listing::is_beside_content(path) && !output
     };
     let facts = listing.entries.iter().filter_map(|(path, entry)| Some((path, entry.fact()?)));
-    facts.filter(|(path, fact)| counts(path, fact)).map(|(path, fact)| (path.clone(), fact)).collect()
+    facts.filter(|(path, fact)| counts(path, fact)).collect()
 }
 
 /// Returns everything whose change means a restart, as bytes to hash.

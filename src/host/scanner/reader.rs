@@ -18,10 +18,13 @@ use crate::{
         listing::FolderListing,
         time::Now,
     },
-    os::scan::{
-        self, JobFolders, Scan, ScanTime,
-        hash::{self, HashCache},
-        programs::Programs,
+    os::{
+        memory,
+        scan::{
+            self, JobFolders, Scan, ScanTime,
+            hash::{self, HashCache},
+            programs::Programs,
+        },
     },
 };
 
@@ -111,7 +114,10 @@ fn conclude(interpreters: &Interpreters, programs: &Programs, scan: Scan) -> Out
         Scan::Unchanged => Outcome::Unchanged,
         Scan::Seen(listing) => {
             let found = Arc::new(found(interpreters, programs, &listing));
-            Outcome::Found { found, unsettled: listing.unsettled }
+            let (unsettled, n_entries) = (listing.unsettled, listing.entries.len());
+            drop(listing);
+            memory::tidy_after(n_entries);
+            Outcome::Found { found, unsettled }
         }
     }
 }

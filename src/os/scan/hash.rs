@@ -48,6 +48,8 @@ pub(super) struct Hashed {
     pub changed: bool,
     /// Its beginning, where it was read for this.
     pub head: Option<Vec<u8>>,
+    /// What its hash can be remembered under; nothing where it may change unseen.
+    memory: Option<[u8; 16]>,
 }
 
 impl HashCache {
@@ -86,26 +88,28 @@ impl Seen {
         self.fingerprint = (!self.racy).then_some(fingerprint);
     }
 
-    /// Hashes a file, or remembers the hash from `before`. Of a file that is read, the first `head_max` bytes are kept.
-    pub(super) fn hash(
-        &mut self,
-        (path, metadata): (&Path, &Metadata),
-        head_max: usize,
-        before: &Self,
-        now: Wall,
-    ) -> io::Result<Hashed> {
+    /// Hashes a file, or remembers the hash. Of a file that is read, the first `head_max` bytes are kept.
+    pub(super) fn hash(&self, (path, metadata): (&Path, &Metadata), head_max: usize, now: Wall) -> io::Result<Hashed> {
         let key = key(metadata);
-        let known = before.files.binary_search_by_key(&key, |(key, _)| *key).ok();
-        let hashed = match known {
-            Some(index) => Hashed { hash: before.files[index].1, changed: false, head: None },
-            None => file(path, metadata, key, head_max)?,
-        };
-        if known.is_some() || (!hashed.changed && !is_racy(metadata, now)) {
-            self.files.push((key, hashed.hash));
-        } else {
-            self.racy = true;
+        match self.files.binary_search_by_key(&key, |(key, _)| *key) {
+            Ok(place) => {
+                let hash = self.files[place].1;
+                Ok(Hashed { hash, changed: false, head: None, memory: Some(key) })
+            }
+            Err(_) => {
+                let hashed = file(path, metadata, key, head_max)?;
+                let memory = Some(key).filter(|_| !hashed.changed && !is_racy(metadata, now));
+                Ok(Hashed { memory, ..hashed })
+            }
         }
-        Ok(hashed)
+    }
+
+    /// Keeps the hash of a file, if that can be relied on.
+    pub(super) fn keep(&mut self, hashed: &Hashed) {
+        match hashed.memory {
+            Some(key) => self.files.push((key, hashed.hash)),
+            None => self.racy = true,
+        }
     }
 
     /// Ends the filling: from now on hashes are looked up.
@@ -209,7 +213,7 @@ fn file(path: &Path, met: &Metadata, known: [u8; 16], head_max: usize) -> io::Re
         return Err(io::Error::new(io::ErrorKind::NotFound, "not a file any more"));
     }
     let changed = known != key(&after) || n_bytes != after.len();
-    Ok(Hashed { hash: short(&hasher), changed, head: Some(head) })
+    Ok(Hashed { hash: short(&hasher), changed, head: Some(head), memory: None })
 }
 
 fn key(metadata: &Metadata) -> [u8; 16] {

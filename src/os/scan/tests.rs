@@ -183,6 +183,25 @@ fn many_folders_are_scanned_at_once() {
 }
 
 #[test]
+fn of_many_files_in_one_folder_each_has_its_own_hash() {
+    let temp = tempfile::tempdir().expect("a folder");
+    for n in 0..500 {
+        write(&temp.path().join(format!("f{n}")), &format!("{n}"), 0o644);
+    }
+    let mut seen = Seen::default();
+    for _ in 0..2 {
+        let listing = scan(temp.path(), &mut seen, later());
+        for n in 0..500 {
+            let (name, text) = (format!("f{n}"), format!("{n}"));
+            assert_eq!(listing.entries[&name].hash, hash::bytes(text.as_bytes()));
+            assert_eq!(listing.heads[&name], text.as_bytes());
+        }
+        // Then they are remembered, all but one.
+        write(&temp.path().join("f7"), "7", 0o600);
+    }
+}
+
+#[test]
 fn each_folder_is_asked_for_its_own_rest() {
     let temp = tempfile::tempdir().expect("a folder");
     let folders: BTreeMap<_, Arc<Path>> = ["known", "new"].map(|name| (id(name), temp.path().join(name).into())).into();

@@ -3,6 +3,7 @@
 //! The walk keeps the order of paths, so that its fingerprint does not depend on the order of the file system.
 
 use std::{
+    convert::Infallible,
     fs::{self, DirEntry, Metadata},
     io,
     path::{Path, PathBuf},
@@ -10,17 +11,23 @@ use std::{
 
 use super::{
     ScanTime,
-    hash::{self, Fingerprint, Hashed, Seen},
+    hash::{self, Fingerprint, Seen},
     head_max, keep_beginning, note,
 };
-use crate::model::{
-    job::ContentHash,
-    listing::{self, Entry, EntryKind, FolderListing, LinkTo},
-    time::Wall,
+use crate::{
+    model::{
+        job::ContentHash,
+        listing::{self, Entry, EntryKind, FolderListing, LinkTo},
+        time::Wall,
+    },
+    os::processors,
 };
 
 /// Clocks of file servers run ahead by this much at most; a file from further in the future is an old one.
 const AHEAD: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);
+
+/// Files for which another thread is worth its start.
+const FILES_A_THREAD: usize = 64;
 
 /// Everything below a folder, in the order of its paths.
 pub(super) struct Walk {
@@ -115,15 +122,22 @@ impl Walk {
         let dir = listing.script_dir();
         // Nobody compares noise, and a repository's objects may be large.
         let files = self.found.into_iter().filter(|met| met.metadata.is_file() && !listing::is_noise(&met.path));
-        for Met { path, place, metadata } in files {
-            let head_max = if listing::folder_of(&path) == dir { head_max(&path) } else { 0 };
-            match seen_now.hash((&place, &metadata), head_max, seen, now) {
-                Ok(Hashed { hash, changed, head }) => {
+        let files: Vec<Met> = files.collect();
+        let head_max = |path: &str| if listing::folder_of(path) == dir { head_max(path) } else { 0 };
+        let Ok(mut hashed) = processors::try_each(&files, FILES_A_THREAD, |place, met| {
+            let hashed = seen.hash((&met.place, &met.metadata), head_max(&met.path), now);
+            Ok::<_, Infallible>((place, hashed))
+        });
+        hashed.sort_unstable_by_key(|(place, _)| *place);
+        for (Met { path, .. }, (_, hashed)) in files.into_iter().zip(hashed) {
+            match hashed {
+                Ok(hashed) => {
+                    seen_now.keep(&hashed);
                     if let Some(entry) = listing.entries.get_mut(&path) {
-                        entry.hash = hash;
+                        entry.hash = hashed.hash;
                     }
-                    listing.unsettled |= changed;
-                    if let Some(head) = head.filter(|_| head_max > 0) {
+                    listing.unsettled |= hashed.changed;
+                    if let Some(head) = hashed.head.filter(|_| head_max(&path) > 0) {
                         keep_beginning(listing, path, head);
                     }
                 }

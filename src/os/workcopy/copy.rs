@@ -4,10 +4,11 @@
 //! a program its owner's rights are dropped.
 
 use std::{
-    collections::BTreeSet,
+    ffi::OsString,
     fs::{self, File, FileTimes, Metadata, OpenOptions},
     io::{self, Read, Write},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
     time::SystemTime,
 };
 
@@ -17,13 +18,16 @@ use crate::{
         job::{ContentHash, FileFact, Job},
         listing,
     },
-    os::scan::hash,
+    os::{processors, scan::hash},
 };
 
 /// Bytes copied at once.
 const CHUNK_BYTES: usize = 128 * 1024;
 /// Size from which a reflink is worth its system calls.
 const CLONED_BYTES_MIN: u64 = 64 * 1024;
+
+/// Files for which another thread is worth its start.
+const FILES_A_THREAD: usize = 64;
 
 /// What is copied next.
 #[derive(Clone, Copy, Debug)]
@@ -55,42 +59,55 @@ impl From<&Metadata> for Stamp {
     }
 }
 
-/// Copies a job's folder to `to`, which must not exist. Returns the stamps of the copied files. Ends early with the error
-/// of `go_on`, which is asked before each step.
-pub(super) fn tree(
-    job: &Job,
-    to: &Path,
-    go_on: &dyn Fn(Step) -> Result<(), CopyError>,
-) -> Result<Vec<(String, Stamp)>, CopyError> {
-    let mut copying =
-        Copying { job, go_on, clones: true, done: BTreeSet::new(), folders: Vec::new(), stamps: Vec::new() };
+/// How a folder is copied.
+pub(super) struct Plan<'a> {
+    /// Asked before each step; its error ends the copying.
+    pub go_on: &'a (dyn Fn(Step) -> Result<(), CopyError> + Sync),
+    /// Whether a file's stamp is wanted.
+    pub looked_at: &'a (dyn Fn(&str) -> bool + Sync),
+}
+
+/// Copies a job's folder to `to`, which must not exist. Returns the stamps of the copied files that are to be looked at.
+///
+/// Folders and links come first, then the files: many of them on all processors, since nearly all of it is work of the
+/// system's.
+pub(super) fn tree(job: &Job, to: &Path, plan: &Plan<'_>) -> Result<Vec<(String, Stamp)>, CopyError> {
+    let mut copying = Copying {
+        job,
+        plan,
+        clones: AtomicBool::new(true),
+        done: vec![false; job.files.iter().len()],
+        folders: Vec::new(),
+        files: Vec::new(),
+    };
     copying.folder(String::new(), job.root.to_path_buf(), to.to_owned())?;
-    // Folders grow while they are walked: those that are found are copied next.
+    // Folders grow while they are walked: those that are found are walked next.
     let mut next = 0;
     while next < copying.folders.len() {
-        let Folder { path, from, to, .. } = &copying.folders[next];
-        let (path, from, to) = (path.clone(), from.clone(), to.clone());
-        copying.entries(&path, &from, &to)?;
+        copying.entries(next)?;
         next += 1;
     }
-    if let Some(missing) = job.files.paths().find(|file| !copying.done.contains(*file)) {
-        return Err(CopyError::Changed { file: missing.to_owned() });
+    let stamps = copying.all_files()?;
+    if let Some(missing) = copying.done.iter().position(|done| !done) {
+        let file = job.files.paths().nth(missing).unwrap_or_default().to_owned();
+        return Err(CopyError::Changed { file });
     }
     // Last, and the inner ones first: a folder without the right to write could not be filled, and filling sets its time.
     for Folder { to, metadata, .. } in copying.folders.iter().rev() {
         dress_folder(to, metadata).map_err(|source| CopyError::Copy { path: to.clone(), source })?;
     }
-    Ok(copying.stamps)
+    Ok(stamps)
 }
 
 struct Copying<'a> {
     job: &'a Job,
-    go_on: &'a dyn Fn(Step) -> Result<(), CopyError>,
+    plan: &'a Plan<'a>,
     /// Whether the file system can make reflinks, as far as it is known.
-    clones: bool,
-    done: BTreeSet<String>,
+    clones: AtomicBool,
+    /// Which of the job's files are in the copy.
+    done: Vec<bool>,
     folders: Vec<Folder>,
-    stamps: Vec<(String, Stamp)>,
+    files: Vec<Met>,
 }
 
 struct Folder {
@@ -100,21 +117,38 @@ struct Folder {
     metadata: Metadata,
 }
 
+/// A file that is to be copied.
+struct Met {
+    /// The number of its folder.
+    folder: usize,
+    /// As the system has it: it may not be UTF-8.
+    name: OsString,
+}
+
+/// A file that was copied.
+#[derive(Default)]
+struct Done {
+    /// Which of the job's files it is, when it counts.
+    place: Option<usize>,
+    stamp: Option<(String, Stamp)>,
+}
+
 impl Copying<'_> {
-    fn entries(&mut self, dir: &str, from: &Path, to: &Path) -> Result<(), CopyError> {
-        for entry in fs::read_dir(from).map_err(|error| explain(dir, from, error))? {
-            (self.go_on)(Step::Entry)?;
-            let entry = entry.map_err(|error| explain(dir, from, error))?;
+    fn entries(&mut self, folder: usize) -> Result<(), CopyError> {
+        let Folder { path: dir, from, to, .. } = &self.folders[folder];
+        let (dir, from, to) = (dir.clone(), from.clone(), to.clone());
+        for entry in fs::read_dir(&from).map_err(|error| explain(&dir, &from, error))? {
+            (self.plan.go_on)(Step::Entry)?;
+            let entry = entry.map_err(|error| explain(&dir, &from, error))?;
             let name = entry.file_name();
-            let path = listing::join(dir, &name.to_string_lossy());
-            let (from, to) = (entry.path(), to.join(&name));
-            let kind = entry.file_type().map_err(|error| explain(&path, &from, error))?;
-            if kind.is_dir() {
-                self.folder(path, from, to)?;
-            } else if kind.is_file() {
-                self.file(path, &from, &to)?;
+            let path = || listing::join(&dir, &name.to_string_lossy());
+            let kind = entry.file_type().map_err(|error| explain(&path(), &entry.path(), error))?;
+            if kind.is_file() {
+                self.files.push(Met { folder, name });
+            } else if kind.is_dir() {
+                self.folder(path(), entry.path(), to.join(&name))?;
             } else if kind.is_symlink() {
-                self.link(path, &from, &to)?;
+                self.link(&path(), &entry.path(), &to.join(&name))?;
             }
         }
         Ok(())
@@ -127,52 +161,68 @@ impl Copying<'_> {
         Ok(())
     }
 
-    fn file(&mut self, path: String, from: &Path, to: &Path) -> Result<(), CopyError> {
+    fn link(&mut self, path: &str, from: &Path, to: &Path) -> Result<(), CopyError> {
+        let target = fs::read_link(from).map_err(|error| explain(path, from, error))?;
+        if let Some(place) = self.prove(path, |fact| fact.hash == hash::link(&target))? {
+            self.done[place] = true;
+        }
+        make_link(&target, from, to).map_err(|source| CopyError::Copy { path: from.to_owned(), source })
+    }
+
+    /// Copies the files that were met. Returns the stamps that are wanted.
+    fn all_files(&mut self) -> Result<Vec<(String, Stamp)>, CopyError> {
+        let mut stamps = Vec::new();
+        let copied = processors::try_each(&self.files, FILES_A_THREAD, |_, met| self.file(met));
+        for Done { place, stamp } in copied? {
+            stamps.extend(stamp);
+            if let Some(place) = place {
+                self.done[place] = true;
+            }
+        }
+        Ok(stamps)
+    }
+
+    fn file(&self, Met { folder, name }: &Met) -> Result<Done, CopyError> {
+        let folder = &self.folders[*folder];
+        let path = listing::join(&folder.path, &name.to_string_lossy());
+        let (from, to) = (&folder.from.join(name), &folder.to.join(name));
         let source = hash::open(from).map_err(|error| explain(&path, from, error))?;
         let metadata = source.metadata().map_err(|error| explain(&path, from, error))?;
         if !metadata.is_file() {
             return Err(CopyError::Changed { file: path });
         }
-        (self.go_on)(Step::Bytes(metadata.len()))?;
+        (self.plan.go_on)(Step::Bytes(metadata.len()))?;
         let copied = self.bytes(source, &metadata, to).map_err(|error| explain(&path, from, error))?;
         let mode = hash::mode(&metadata);
-        let counts = self.prove(&path, |fact| fact.hash == copied && fact.mode == mode)?;
-        if let Some(stamp) = Stamp::of(to).filter(|_| counts) {
-            self.stamps.push((path, stamp));
-        }
-        Ok(())
+        let place = self.prove(&path, |fact| fact.hash == copied && fact.mode == mode)?;
+        let is_looked_at = place.is_some() && (self.plan.looked_at)(&path);
+        let stamp = is_looked_at.then(|| Stamp::of(to)).flatten().map(|stamp| (path, stamp));
+        Ok(Done { place, stamp })
     }
 
-    fn link(&mut self, path: String, from: &Path, to: &Path) -> Result<(), CopyError> {
-        let target = fs::read_link(from).map_err(|error| explain(&path, from, error))?;
-        self.prove(&path, |fact| fact.hash == hash::link(&target))?;
-        make_link(&target, from, to).map_err(|source| CopyError::Copy { path: from.to_owned(), source })
-    }
-
-    /// Checks what was copied against what discovery saw. Returns whether it counts at all.
-    fn prove(&mut self, path: &str, as_seen: impl FnOnce(&FileFact) -> bool) -> Result<bool, CopyError> {
-        match self.job.files.get(path) {
-            Some(fact) if as_seen(fact) => {
-                self.done.insert(path.to_owned());
-                Ok(true)
-            }
-            None if listing::is_beside_content(path) => Ok(false),
+    /// Checks what was copied against what discovery saw. Returns which of the job's files it is, if it counts at all.
+    fn prove(&self, path: &str, as_seen: impl FnOnce(&FileFact) -> bool) -> Result<Option<usize>, CopyError> {
+        let place = self.job.files.position(path);
+        match place.and_then(|_| self.job.files.get(path)) {
+            Some(fact) if as_seen(fact) => Ok(place),
+            None if listing::is_beside_content(path) => Ok(None),
             Some(_) | None => Err(CopyError::Changed { file: path.to_owned() }),
         }
     }
 
     /// Copies a file's bytes, mode and times. Returns the hash of what is in the copy.
-    fn bytes(&mut self, mut source: File, metadata: &Metadata, to: &Path) -> io::Result<ContentHash> {
+    fn bytes(&self, mut source: File, metadata: &Metadata, to: &Path) -> io::Result<ContentHash> {
         let mut target = create(to)?;
-        let cloned = self.clones && metadata.len() >= CLONED_BYTES_MIN && {
-            self.clones = clone(&target, &source);
-            self.clones
-        };
+        let is_worth_it = metadata.len() >= CLONED_BYTES_MIN && self.clones.load(Ordering::Relaxed);
+        let is_cloned = is_worth_it && clone(&target, &source);
+        if is_worth_it && !is_cloned {
+            self.clones.store(false, Ordering::Relaxed);
+        }
         let mut hasher = blake3::Hasher::new();
         let room = usize::try_from(metadata.len().saturating_add(1)).map_or(CHUNK_BYTES, |room| room.min(CHUNK_BYTES));
         let mut chunk = vec![0; room];
         loop {
-            let read = if cloned { target.read(&mut chunk) } else { source.read(&mut chunk) };
+            let read = if is_cloned { target.read(&mut chunk) } else { source.read(&mut chunk) };
             let n_read = match read {
                 Ok(0) => break,
                 Ok(n_read) => n_read,
@@ -180,7 +230,7 @@ impl Copying<'_> {
                 Err(error) => return Err(error),
             };
             hasher.update(&chunk[..n_read]);
-            if !cloned {
+            if !is_cloned {
                 target.write_all(&chunk[..n_read])?;
             }
         }

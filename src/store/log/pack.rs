@@ -24,6 +24,8 @@ use crate::{model::log::PARTS_WAITING_MAX, os::file};
 pub struct Packer {
     /// How long a part waits at least.
     delay: Duration,
+    /// What its thread does first.
+    begin: fn(),
     queue: Arc<Mutex<Queue>>,
 }
 
@@ -34,9 +36,9 @@ struct Queue {
 }
 
 impl Packer {
-    /// Makes a packer that leaves each part alone for `delay`.
-    pub fn new(delay: Duration) -> Self {
-        Self { delay, queue: Arc::default() }
+    /// Makes a packer that leaves each part alone for `delay`, and whose thread begins with `begin`.
+    pub fn new(delay: Duration, begin: fn()) -> Self {
+        Self { delay, begin, queue: Arc::default() }
     }
 
     /// Asks for a part to be compressed. A part that is already asked for, or too many of them, change nothing: what is
@@ -54,6 +56,7 @@ impl Packer {
     }
 
     fn work(&self) {
+        (self.begin)();
         loop {
             thread::park_timeout(self.delay);
             let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);

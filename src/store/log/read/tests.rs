@@ -26,7 +26,7 @@ fn name() -> LogName {
 fn writer(dir: &Path, max_size: u64) -> LogWriter {
     let file = LogFile { dir: dir.to_owned(), name: name(), sharing: Sharing::Sole, instance: "host01".into() };
     let policy = LogPolicy { max_size, keep: 1000, ..LogPolicy::default() };
-    LogWriter::new(file, style(), policy, Packer::new(Duration::ZERO))
+    LogWriter::new(file, style(), policy, Packer::new(Duration::ZERO, || ()))
 }
 
 fn style() -> LineStyle {

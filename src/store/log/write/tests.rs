@@ -28,7 +28,7 @@ fn packed_after(delay: Duration, dir: &Path, max_size: u64, keep: u32) -> LogWri
     let file = LogFile { dir: dir.to_owned(), name, sharing: Sharing::Shared, instance: "host01".into() };
     let style = LineStyle { instance: "host01".into(), format: Default::default() };
     let policy = LogPolicy { max_size, keep, max_age: Duration::from_secs(3600 * 24 * 365 * 100) };
-    LogWriter::new(file, style, policy, Packer::new(delay))
+    LogWriter::new(file, style, policy, Packer::new(delay, || ()))
 }
 
 fn parts_of(dir: &Path) -> Vec<Part> {
