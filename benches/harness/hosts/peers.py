@@ -68,4 +68,16 @@ def install():
             found[host.name] = host
         except (OSError, RuntimeError) as error:
             print(f"{host.name} is left out: {error}", flush=True)
+    _get_ripgrep()
     return found
+
+
+def _get_ripgrep():
+    """Gets the grep beside which searches in logs stand; without it that is zgrep."""
+    if shutil.which("rg"):
+        return
+    try:
+        print("Getting ripgrep.", flush=True)
+        _debian_installed("ripgrep")
+    except (OSError, RuntimeError) as error:
+        print(f"ripgrep is left out: {error}", flush=True)
