@@ -184,15 +184,15 @@ impl Reconciler {
     }
 
     async fn round(&mut self, round: Round) {
-        let Round { desired, changed, replies } = round;
-        self.heed_overrides(changed.is_none()).await;
+        let Round { desired, read, replies } = round;
+        self.heed_overrides(read.is_none()).await;
         if self.machine.settings.refresh() {
             self.heed_settings(None).await;
         }
         if self.is_first {
             self.had_data = self.with_data().await;
         }
-        self.carry_out(&desired, changed.as_ref(), replies).await;
+        self.carry_out(&desired, read.as_ref(), replies).await;
         // The scanner changes it in place, unless somebody still holds it.
         drop(desired);
         if std::mem::take(&mut self.is_first) {
@@ -209,11 +209,11 @@ impl Reconciler {
         });
     }
 
-    /// Carries out the difference, in `changed` or in all, then answers those who wait for it.
-    async fn carry_out(&mut self, desired: &Desired, changed: Option<&BTreeSet<JobId>>, replies: Vec<Reply<()>>) {
+    /// Carries out the difference, of `some` or of all, then answers those who wait for it.
+    async fn carry_out(&mut self, desired: &Desired, some: Option<&BTreeSet<JobId>>, replies: Vec<Reply<()>>) {
         self.back.retain(|id, _| desired.jobs.contains_key(id));
         let mut told = Vec::new();
-        for change in reconcile::plan(&self.observed, &desired.jobs, changed) {
+        for change in reconcile::plan(&self.observed, &desired.jobs, some) {
             match change {
                 Change::Retire(id) => self.retire(&id).await,
                 Change::Add(found) => self.add(found),

@@ -1,4 +1,4 @@
-//! The actor that reads job folders: hints say when, the disk says what, and every round gives one numbered picture.
+//! The actor that reads job folders: hints say when, the disk says what, and every round gives one picture of all.
 //!
 //! ```text
 //!  os::watch ── hints ──> decide::settle ── due ──> os::scan ── listings ──> decide::discover ──> Desired
@@ -72,8 +72,9 @@ pub struct ScanRequest {
 pub struct Round {
     /// Every job folder.
     pub desired: Arc<Desired>,
-    /// The jobs whose folders are other than in the round before; nothing when all are to be looked at.
-    pub changed: Option<BTreeSet<JobId>>,
+    /// The jobs whose folders were read since the round before; nothing when all are to be looked at. What was read is told
+    /// though it is as it was: whoever carries it out may have gone another way meanwhile.
+    pub read: Option<BTreeSet<JobId>>,
     /// Who waits for this round to be carried out.
     pub replies: Vec<Reply<()>>,
 }
@@ -87,8 +88,10 @@ pub struct Scanner {
     reader: Option<Reader>,
     /// Shared with whoever was told of it, for as long as it is being carried out.
     desired: Arc<Desired>,
-    /// Whose folders are other than was told last; nothing when all are to be looked at.
-    changed: Option<BTreeSet<JobId>>,
+    /// Whose folders were read since it was told last; nothing when all were.
+    unheard: Option<BTreeSet<JobId>>,
+    /// Whether any of them is other than was told.
+    is_other: bool,
     blind: bool,
     /// What was said of folders that are no jobs: it is said once.
     told: BTreeSet<String>,
@@ -116,7 +119,8 @@ impl Scanner {
             settle: Settle::default(),
             reader: Some(reader),
             desired: Arc::default(),
-            changed: None,
+            unheard: None,
+            is_other: true,
             blind: false,
             told: BTreeSet::new(),
             rounds,
@@ -160,7 +164,7 @@ impl Scanner {
             }
             if due.iter().any(|due| matches!(due, Due::Everything(_))) {
                 // It is told in any case: what people asked of other hosts is looked up then, too.
-                self.changed = None;
+                (self.unheard, self.is_other) = (None, true);
                 self.watch.look_again();
                 rescan_at = clock.now().mono + if self.blind { RESCAN_BLIND } else { RESCAN };
             }
@@ -170,8 +174,7 @@ impl Scanner {
                 self.read_unsettled(&clock).await;
                 replies.push(self.watch_then());
             }
-            let is_news = self.changed.as_ref().is_none_or(|changed| !changed.is_empty());
-            if (is_news || !replies.is_empty()) && !self.tell(replies).await {
+            if (self.is_other || !replies.is_empty()) && !self.tell(replies).await {
                 return;
             }
         }
@@ -219,9 +222,10 @@ impl Scanner {
     }
 
     async fn tell(&mut self, replies: Vec<Reply<()>>) -> bool {
-        let changed = self.changed.replace(BTreeSet::new());
+        let read = self.unheard.replace(BTreeSet::new());
+        self.is_other = false;
         let desired = Arc::clone(&self.desired);
-        self.rounds.send(Round { desired, changed, replies }).await.is_ok()
+        self.rounds.send(Round { desired, read, replies }).await.is_ok()
     }
 
     /// Reads what is due, and notes what is other than before.
@@ -230,7 +234,7 @@ impl Scanner {
         self.forget_broken(&mut reader, &due);
         let (machine, known) = (Arc::clone(&self.machine), Arc::clone(&self.desired));
         let done = task::spawn_blocking(move || {
-            let read = reader.read(&due, &machine.now(), |id| quiet_of(id, &known));
+            let read = reader.read(&due, &machine.now(), &known);
             (reader, read)
         });
         let (reader, read) = match done.await {
@@ -277,9 +281,7 @@ impl Scanner {
         }
         let desired = Arc::make_mut(&mut self.desired);
         desired.generation += 1;
-        if let Some(changed) = &mut self.changed {
-            changed.insert(id.clone());
-        }
+        self.is_other = true;
         match found {
             Some(found) => drop(desired.jobs.insert(id, found)),
             None => drop(desired.jobs.remove(&id)),
@@ -316,6 +318,15 @@ impl Scanner {
     }
 
     fn take_one(&mut self, due: DueJob, outcome: Outcome) {
+        // One that is still being written waits, unless it never rests.
+        if matches!(outcome, Outcome::Found { unsettled: true, .. })
+            && self.settle.put_off(&due, self.machine.now().mono)
+        {
+            return;
+        }
+        if let Some(unheard) = &mut self.unheard {
+            unheard.insert(due.id.clone());
+        }
         match outcome {
             Outcome::Unchanged => {}
             Outcome::Gone => {
@@ -324,13 +335,7 @@ impl Scanner {
                     self.set(due.id, None);
                 }
             }
-            Outcome::Found { found, unsettled } => {
-                // One that is still being written waits, unless it never rests.
-                if unsettled && self.settle.put_off(&due, self.machine.now().mono) {
-                    return;
-                }
-                self.set(due.id, Some(found));
-            }
+            Outcome::Found { found, .. } => self.set(due.id, Some(found)),
         }
     }
 }

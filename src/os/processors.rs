@@ -6,9 +6,30 @@ use std::{
     thread,
 };
 
+/// Threads that help at the moment, in the whole process: no more than there are other processors, or a host that reads and
+/// copies many large folders at once would start one for each processor and each folder.
+static HELPERS: AtomicUsize = AtomicUsize::new(0);
+
+/// The place of one that helps; it is free again when this goes.
+struct Place;
+
+impl Place {
+    fn take() -> Option<Self> {
+        let others = thread::available_parallelism().map_or(1, usize::from) - 1;
+        let more = |helpers| (helpers < others).then_some(helpers + 1);
+        HELPERS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok().map(|_| Self)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        HELPERS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Does one thing with each of `all`, given with its place, and returns what came of it in no order. Another thread helps
-/// for each `a_thread` of them, as long as there are processors; a call with few of them starts none. The first error ends
-/// it.
+/// for each `a_thread` of them, as long as there are processors that nobody else's help uses; a call with few of them starts
+/// none. The first error ends it.
 ///
 /// # Errors
 /// The error of `each`, when it has one.
@@ -27,15 +48,22 @@ pub fn try_each<T: Sync, D: Send, E: Send>(
         }
         Ok(done)
     };
-    let n_threads = all.len() / a_thread.max(1);
-    if n_threads < 2 {
+    let n_helpers = (all.len() / a_thread.max(1)).saturating_sub(1);
+    let places: Vec<Place> = (0..n_helpers).map_while(|_| Place::take()).collect();
+    if places.is_empty() {
         return work();
     }
-    let n_threads = thread::available_parallelism().map_or(1, usize::from).min(n_threads);
+    let work = &work;
     thread::scope(|scope| {
-        // Without a helper it takes longer, and that is all.
-        let begin = |_| thread::Builder::new().name("helper".to_owned()).spawn_scoped(scope, work).ok();
-        let helpers: Vec<_> = (1..n_threads).map_while(begin).collect();
+        let begin = |place: Place| {
+            let help = move || {
+                let _place = place;
+                work()
+            };
+            // Without a helper it takes longer, and that is all.
+            thread::Builder::new().name("helper".to_owned()).spawn_scoped(scope, help).ok()
+        };
+        let helpers: Vec<_> = places.into_iter().map_while(begin).collect();
         let own = work();
         let helped =
             helpers.into_iter().map(|helper| helper.join().unwrap_or_else(|cause| panic::resume_unwind(cause)));
@@ -60,7 +88,7 @@ pub fn give_way() {
 
 #[cfg(test)]
 mod tests {
-    use std::{convert::Infallible, sync::Mutex};
+    use std::convert::Infallible;
 
     use super::*;
 
@@ -72,6 +100,17 @@ mod tests {
             done.sort_unstable();
             assert_eq!(done, all.iter().copied().enumerate().collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn no_more_help_than_there_are_processors() {
+        let others = thread::available_parallelism().map_or(1, usize::from) - 1;
+        let all = vec![(); 64];
+        let Ok(seen) = try_each(&all, 1, |_, ()| {
+            let inner = try_each(&all, 1, |_, ()| Ok::<_, Infallible>(HELPERS.load(Ordering::Relaxed)));
+            Ok::<_, Infallible>(inner.map_or(0, |helpers| helpers.into_iter().max().unwrap_or(0)))
+        });
+        assert!(seen.into_iter().all(|helpers| helpers <= others));
     }
 
     #[cfg(target_os = "linux")]
@@ -89,15 +128,21 @@ mod tests {
 
     #[test]
     fn an_error_ends_it() {
-        let all: Vec<usize> = (0..1000).collect();
-        let tried = Mutex::new(Vec::new());
-        let failed = try_each(&all, 5, |place, one| {
-            tried.lock().expect("no panic").push(place);
-            if *one < 10 { Ok(()) } else { Err(*one) }
+        let all: Vec<usize> = (0..1_000_000).collect();
+        let (n_tried, has_failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let failed = try_each(&all, 5, |_, one| {
+            n_tried.fetch_add(1, Ordering::Relaxed);
+            if *one == 10 {
+                has_failed.store(true, Ordering::Relaxed);
+                return Err(*one);
+            }
+            // Whoever helps goes on when that is known.
+            while *one > 10 && !has_failed.load(Ordering::Relaxed) {
+                thread::yield_now();
+            }
+            Ok(())
         });
-        assert!(failed.is_err_and(|one| one >= 10));
-        // Each thread tries at most one that fails.
-        let threads = thread::available_parallelism().map_or(1, usize::from);
-        assert!(tried.into_inner().expect("no panic").len() <= 10 + threads);
+        assert_eq!(failed, Err(10));
+        assert!(n_tried.into_inner() < all.len(), "what was left was not tried");
     }
 }

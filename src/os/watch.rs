@@ -245,7 +245,7 @@ impl Keeper {
         for attempt in 1.. {
             match watcher.watch(path, mode) {
                 Ok(()) => return,
-                // A folder that goes while it is walked ends the walk, but the folders after it are there.
+                // One that goes while it is walked may be there again.
                 Err(error) if is_gone(&error) && attempt < 5 => {}
                 Err(error) if is_gone(&error) && !path.exists() => return,
                 Err(error) => return self.dirty.blind(explain(&error)),
@@ -273,7 +273,10 @@ impl Keeper {
         };
         move |event| match event {
             Err(error) => {
-                dirty.blind(explain(&error));
+                // What goes wrong at one folder, such as one that nobody else may open yet, is no reason to trust no event.
+                if lasts(&error) {
+                    dirty.blind(explain(&error));
+                }
                 dirty.everything("the watch reported an error");
             }
             Ok(event) => {
@@ -320,6 +323,11 @@ fn is_gone(error: &notify::Error) -> bool {
         notify::ErrorKind::Io(error) => error.kind() == io::ErrorKind::NotFound,
         _ => false,
     }
+}
+
+/// Whether changes will go unannounced from now on, and not those of one folder alone.
+fn lasts(error: &notify::Error) -> bool {
+    matches!(error.kind, notify::ErrorKind::MaxFilesWatch) || error.paths.is_empty()
 }
 
 fn explain(error: &notify::Error) -> String {

@@ -51,7 +51,7 @@ use crate::{
 pub const DEAD_HOST_AGE: Duration = Duration::from_secs(24 * 3600);
 /// Files that are looked at before a copy is used again; of a larger copy, only its script.
 const LOOKED_AT_MAX: usize = 2000;
-/// Files of a copy that are deleted by name; a larger one is listed first.
+/// Files of a copy that are deleted by name; others are listed.
 const KNOWN_MAX: usize = 4;
 
 /// Entries of a folder that is copied by whoever wants it, and bytes of its files: on a disk of this machine it is hardly more

@@ -200,6 +200,8 @@ impl Host {
 
     fn read(&mut self, machine: &mut Machine, due: Vec<Due>) {
         let now = machine.mono;
+        let job = |due: &Due| if let Due::Job(due) = due { Some(due.id.clone()) } else { None };
+        let some: Option<BTreeSet<JobId>> = due.iter().map(job).collect();
         for due in due {
             match due {
                 Due::Job(due) => self.read_one(machine, due),
@@ -215,7 +217,7 @@ impl Host {
                 }
             }
         }
-        self.carry_out(machine);
+        self.carry_out(machine, some.as_ref());
     }
 
     fn read_one(&mut self, machine: &mut Machine, due: DueJob) {
@@ -243,8 +245,9 @@ impl Host {
         }
     }
 
-    fn carry_out(&mut self, machine: &mut Machine) {
-        for change in reconcile::plan(&self.observed, &self.desired, None) {
+    /// Carries out what some folders say, or all.
+    fn carry_out(&mut self, machine: &mut Machine, some: Option<&BTreeSet<JobId>>) {
+        for change in reconcile::plan(&self.observed, &self.desired, some) {
             match change {
                 Change::Retire(id) => {
                     self.observed.remove(&id);
@@ -290,10 +293,11 @@ impl Host {
 
     /// Lets go of actors that have ended, and lets folders that came back meanwhile have new ones.
     fn part(&mut self, machine: &mut Machine) {
-        let before = self.leaving.len();
+        let gone = self.leaving.iter().filter(|(_, actor)| actor.has_ended()).map(|(id, _)| id.clone());
+        let gone: BTreeSet<JobId> = gone.collect();
         self.leaving.retain(|(_, actor)| !actor.has_ended());
-        if self.leaving.len() < before && !self.is_stopping {
-            self.carry_out(machine);
+        if !self.is_stopping {
+            self.carry_out(machine, Some(&gone));
         }
     }
 

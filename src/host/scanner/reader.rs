@@ -3,18 +3,17 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use crate::{
     decide::{
         discover::{self, Interpreters, Surroundings},
         settings,
-        settle::{Due, DueJob},
+        settle::{Due, DueJob, quiet_of},
     },
     model::{
         id::{JobId, JobKind},
-        job::Found,
+        job::{Desired, Found},
         listing::FolderListing,
         time::Now,
     },
@@ -50,11 +49,12 @@ pub(super) enum Outcome {
 }
 
 impl Reader {
-    pub(super) fn read(&mut self, due: &[Due], now: &Now, quiet: impl Fn(&JobId) -> Duration + Sync) -> Read {
+    /// Reads what is due; `known` is the picture so far.
+    pub(super) fn read(&mut self, due: &[Due], now: &Now, known: &Desired) -> Read {
         let programs = Programs::of_this_process();
         if due.iter().any(|due| matches!(due, Due::Everything(_))) {
             let folders = scan::job_folders(&self.roots);
-            let time = |id: &JobId| ScanTime { now: now.wall, quiet: quiet(id) };
+            let time = |id: &JobId| ScanTime { now: now.wall, quiet: quiet_of(id, known) };
             let interpreters = &self.interpreters;
             self.cache.retain(|id| folders.jobs.contains_key(id));
             let jobs = scan::scan_all(&folders.jobs, &mut self.cache, time, |id, scan| {
@@ -70,7 +70,7 @@ impl Reader {
         let mut listed = None;
         let jobs = jobs.map(|due| {
             let root = scan::plain_folder(&self.roots, &due.id).map_or_else(
-                || self.root_of(&due.id, listed.get_or_insert_with(|| scan::job_folders(&self.roots))),
+                || root_of(&due.id, listed.get_or_insert_with(|| scan::job_folders(&self.roots)), known),
                 Ok,
             );
             let outcome = match root {
@@ -85,27 +85,26 @@ impl Reader {
         Read::Jobs(jobs.collect())
     }
 
-    /// Returns a job's folder by the list of all, or what it is to be taken for when it has none.
-    fn root_of(&self, id: &JobId, folders: &JobFolders) -> Result<Arc<Path>, Outcome> {
-        if let Some(root) = folders.jobs.get(id) {
-            return Ok(Arc::clone(root));
-        }
-        if let Some(unusable) = folders.unusable.get(id) {
-            let found = Arc::new(discover::unusable(id, unusable));
-            return Err(Outcome::Found { found, unsettled: false });
-        }
-        // One in a folder that could not be read is unknown, not gone.
-        let places = self.roots.iter().map(|root| root.join(id.kind.as_str()).join(id.name.as_str()));
-        let is_unknown = places.into_iter().any(|place| folders.may_exist(&place));
-        Err(if is_unknown { Outcome::Unchanged } else { Outcome::Gone })
-    }
-
     fn read_one(&mut self, due: &DueJob, root: &Arc<Path>, programs: &Programs, now: &Now) -> Outcome {
         let mut seen = self.cache.take(&due.id);
         let scan = scan::scan_job(&due.id, root, &mut seen, ScanTime { now: now.wall, quiet: due.quiet });
         self.cache.put(due.id.clone(), seen);
         conclude(&self.interpreters, programs, scan)
     }
+}
+
+/// Returns a job's folder by the list of all, or what it is to be taken for when it has none.
+fn root_of(id: &JobId, folders: &JobFolders, known: &Desired) -> Result<Arc<Path>, Outcome> {
+    if let Some(root) = folders.jobs.get(id) {
+        return Ok(Arc::clone(root));
+    }
+    if let Some(unusable) = folders.unusable.get(id) {
+        let found = Arc::new(discover::unusable(id, unusable));
+        return Err(Outcome::Found { found, unsettled: false });
+    }
+    // One in a folder that could not be read is unknown, not gone.
+    let is_unknown = known.jobs.get(id).is_some_and(|found| folders.may_exist(&found.root));
+    Err(if is_unknown { Outcome::Unchanged } else { Outcome::Gone })
 }
 
 fn conclude(interpreters: &Interpreters, programs: &Programs, scan: Scan) -> Outcome {

@@ -41,7 +41,7 @@ impl JobFolders {
     }
 }
 
-/// Returns the folder of one job as [`job_folders`] lists it, where two looks tell as much: in the first root, with the kind and
+/// Returns the folder of one job as [`job_folders`] lists it, where three looks tell as much: in the first root, with the kind and
 /// the name written as they are. `None` says nothing, and the folders must be listed.
 pub fn plain_folder(roots: &[PathBuf], id: &JobId) -> Option<Arc<Path>> {
     let (kind, name) = (id.kind.as_str(), id.name.as_str());
@@ -52,13 +52,14 @@ pub fn plain_folder(roots: &[PathBuf], id: &JobId) -> Option<Arc<Path>> {
     let root = roots.first()?;
     let path = root.join(kind).join(name);
     let folder = fs::metadata(&path).ok().filter(fs::Metadata::is_dir)?;
-    // Where case does not count, the name may be written otherwise on the disk.
-    let other = root.join(with_other_case(kind)).join(with_other_case(name));
-    match fs::metadata(other) {
-        Ok(other) if file::identity(&other) == file::identity(&folder) => None,
-        Err(error) if error.kind() != io::ErrorKind::NotFound => None,
-        Ok(_) | Err(_) => Some(path.into()),
-    }
+    // Where case does not count, which each folder may have for itself, kind or name may be written otherwise on the disk.
+    let other_kind = root.join(with_other_case(kind)).join(name);
+    let other_name = root.join(kind).join(with_other_case(name));
+    let is_other = |other: &Path| match fs::metadata(other) {
+        Ok(other) => file::identity(&folder).is_some_and(|folder| file::identity(&other) != Some(folder)),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    };
+    (is_other(&other_kind) && (other_name == path || is_other(&other_name))).then(|| path.into())
 }
 
 fn with_other_case(name: &str) -> String {

@@ -1,7 +1,7 @@
 //! What one event of the watcher means for the roots of jobs.
 //!
-//! Reading a folder makes events too (`open`), so that all accesses but the end of a writing are left out; else every
-//! scan would ask for the next.
+//! Of accesses, only the end of a writing counts: where reading a folder makes events, too, every scan would ask for the
+//! next.
 
 use std::path::{Path, PathBuf};
 

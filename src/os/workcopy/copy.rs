@@ -186,7 +186,12 @@ impl Copying<'_> {
         let folder = &self.folders[*folder];
         let path = listing::join(&folder.path, &name.to_string_lossy());
         let (from, to) = (&folder.from.join(name), &folder.to.join(name));
-        let source = hash::open(from).map_err(|error| explain(&path, from, error))?;
+        let source = match hash::open(from) {
+            Ok(source) => source,
+            // What nobody compares may come and go, such as an editor's file or a repository's lock.
+            Err(error) if is_gone(&error) && self.prove(&path, |_| false).is_ok() => return Ok(Done::default()),
+            Err(error) => return Err(explain(&path, from, error)),
+        };
         let metadata = source.metadata().map_err(|error| explain(&path, from, error))?;
         if !metadata.is_file() {
             return Err(CopyError::Changed { file: path });
@@ -239,6 +244,10 @@ impl Copying<'_> {
         target.set_times(metadata.accessed().map_or(times, |accessed| times.set_accessed(accessed)))?;
         Ok(hash::short(&hasher))
     }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
 }
 
 /// Something that is gone, or became something else, was changed; anything else is a failure to copy.
