@@ -6,8 +6,8 @@ from harness.rows.life import Life, ManyFolders
 from harness.rows.logs import Capture, Delay
 from harness.rows.many import Due, Status
 from harness.rows.runs import Latency, Throughput
-from harness.rows.scale import BigFolder, Followers, Jobs, RunningJobs
+from harness.rows.scale import BigFolder, CrowdedDrop, Followers, Jobs, RunningJobs
 
 ALL = [Throughput, Latency, Restart, Capture, Delay, Life, ManyFolders, Drop, Due, Status, History]
-SCALE = [Jobs, RunningJobs, Followers, BigFolder, BigLog]
+SCALE = [Jobs, RunningJobs, CrowdedDrop, Followers, BigFolder, BigLog]
 """Measured with `--scale` only."""

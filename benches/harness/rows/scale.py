@@ -13,6 +13,7 @@ from harness.stamps import Stamps
 ONCE_A_YEAR = "0 0 0 1 1 *"
 IDLE_SECONDS = 3
 LINES, LINE_GAP_US = 100, 5000
+DROPS = 11
 
 
 def family(name, title, unit, sizes, **more):
@@ -84,6 +85,41 @@ class RunningJobs(Jobs):
         starts = stamps.wait_for(n, timeout=240)
         host.wait_until_ready()
         return (max(stamp.ns for stamp in starts) - begun) / 1e9
+
+
+class CrowdedDrop(Row):
+    """A finished folder is moved, by one rename, among those of many triggered jobs; first instruction of its job."""
+
+    needs = frozenset(["scale"])
+    floors = ()
+
+    def name_figures(self):
+        return family("drops.late", "rename of a folder to first instruction, jobs there", "ms", self.sizes.jobs)
+
+    def host(self, host):
+        found = {}
+        for n in self.sizes.jobs:
+            with type(host)(self.scratch) as one:
+                found[f"drops.late.{n}"] = self.of_size(one, n)
+        return found
+
+    def of_size(self, host, n):
+        stamps = Stamps(self.scratch)
+        first = Job("first", "continuous", stamps.script("first", -1), logged=False)
+        host.lay_out([first, *(Job(f"t{k}", "triggered", "echo hi", logged=False) for k in range(n))])
+        time.sleep(REST_SECONDS)
+        host.start()
+        host.wait_until_ready()
+        stamps.wait_for(1)
+        host.settle()
+        return percentile([self.one(host, stamps, k) for k in range(DROPS)], 0.5)
+
+    def one(self, host, stamps, k):
+        job = Job(f"d{k}", "continuous", stamps.script(f"d{k}", -1), logged=False)
+        begun = host.drop(job, time.time_ns)
+        late = (stamps.wait_after(k + 1).ns - begun) / 1e6
+        time.sleep(host.gap)
+        return late
 
 
 class Followers(Row):
