@@ -184,15 +184,15 @@ impl Reconciler {
     }
 
     async fn round(&mut self, round: Round) {
-        let Round { desired, read, replies } = round;
-        self.heed_overrides(read.is_none()).await;
+        let Round { desired, some, replies } = round;
+        self.heed_overrides(some.is_none()).await;
         if self.machine.settings.refresh() {
             self.heed_settings(None).await;
         }
         if self.is_first {
             self.had_data = self.with_data().await;
         }
-        self.carry_out(&desired, read.as_ref(), replies).await;
+        self.carry_out(&desired, some.as_ref(), replies).await;
         // The scanner changes it in place, unless somebody still holds it.
         drop(desired);
         if std::mem::take(&mut self.is_first) {
@@ -324,17 +324,20 @@ impl Reconciler {
             Command::Heed { reply } => self.heed_settings(Some(reply)).await,
             // Whoever no longer waits for an answer gets none.
             Command::Ping { reply } => drop(reply.send(Ok(()))),
-            Command::Refresh { job, reply } => {
-                let scan = self.machine.scan.clone();
-                // Not awaited here: the scanner may be waiting for this actor to take its last round.
-                tokio::spawn(async move {
-                    let asked = scan.send(ScanRequest { job, reply: Some(reply) }).await;
-                    if let Err(mpsc::error::SendError(ScanRequest { reply: Some(reply), .. })) = asked {
-                        let _ = reply.send(Err(CommandError::Stopping));
-                    }
-                });
-            }
+            Command::Refresh { job, reply } => self.look(job, reply),
         }
+    }
+
+    /// Lets a folder be read, or all, and answers when the actors know.
+    fn look(&self, job: Option<JobId>, reply: Reply<()>) {
+        let scan = self.machine.scan.clone();
+        // Not awaited here: the scanner may be waiting for this actor to take its last round.
+        tokio::spawn(async move {
+            let asked = scan.send(ScanRequest { job, reply: Some(reply) }).await;
+            if let Err(mpsc::error::SendError(ScanRequest { reply: Some(reply), .. })) = asked {
+                let _ = reply.send(Err(CommandError::Stopping));
+            }
+        });
     }
 
     async fn pass<T>(&mut self, job: &JobId, reply: Reply<T>, message: impl FnOnce(Reply<T>) -> JobMessage) {

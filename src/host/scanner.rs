@@ -72,9 +72,9 @@ pub struct ScanRequest {
 pub struct Round {
     /// Every job folder.
     pub desired: Arc<Desired>,
-    /// The jobs whose folders were read since the round before; nothing when all are to be looked at. What was read is told
-    /// though it is as it was: whoever carries it out may have gone another way meanwhile.
-    pub read: Option<BTreeSet<JobId>>,
+    /// The jobs that are to be looked at; nothing for all: those whose folders are other than in the round before, and those
+    /// that somebody asked to be read, for whoever carries it out may have gone another way meanwhile.
+    pub some: Option<BTreeSet<JobId>>,
     /// Who waits for this round to be carried out.
     pub replies: Vec<Reply<()>>,
 }
@@ -88,10 +88,10 @@ pub struct Scanner {
     reader: Option<Reader>,
     /// Shared with whoever was told of it, for as long as it is being carried out.
     desired: Arc<Desired>,
-    /// Whose folders were read since it was told last; nothing when all were.
-    unheard: Option<BTreeSet<JobId>>,
-    /// Whether any of them is other than was told.
-    is_other: bool,
+    /// Whom the next round is about; nothing for all.
+    some: Option<BTreeSet<JobId>>,
+    /// Whether somebody waits for what is being read.
+    is_asked: bool,
     blind: bool,
     /// What was said of folders that are no jobs: it is said once.
     told: BTreeSet<String>,
@@ -119,8 +119,8 @@ impl Scanner {
             settle: Settle::default(),
             reader: Some(reader),
             desired: Arc::default(),
-            unheard: None,
-            is_other: true,
+            some: None,
+            is_asked: false,
             blind: false,
             told: BTreeSet::new(),
             rounds,
@@ -164,17 +164,19 @@ impl Scanner {
             }
             if due.iter().any(|due| matches!(due, Due::Everything(_))) {
                 // It is told in any case: what people asked of other hosts is looked up then, too.
-                (self.unheard, self.is_other) = (None, true);
+                self.some = None;
                 self.watch.look_again();
                 rescan_at = clock.now().mono + if self.blind { RESCAN_BLIND } else { RESCAN };
             }
+            self.is_asked = !replies.is_empty();
             let is_first = self.desired.generation == 0;
             self.read(due).await;
             if is_first {
                 self.read_unsettled(&clock).await;
                 replies.push(self.watch_then());
             }
-            if (self.is_other || !replies.is_empty()) && !self.tell(replies).await {
+            let is_news = self.some.as_ref().is_none_or(|some| !some.is_empty());
+            if (is_news || !replies.is_empty()) && !self.tell(replies).await {
                 return;
             }
         }
@@ -222,10 +224,9 @@ impl Scanner {
     }
 
     async fn tell(&mut self, replies: Vec<Reply<()>>) -> bool {
-        let read = self.unheard.replace(BTreeSet::new());
-        self.is_other = false;
+        let some = self.some.replace(BTreeSet::new());
         let desired = Arc::clone(&self.desired);
-        self.rounds.send(Round { desired, read, replies }).await.is_ok()
+        self.rounds.send(Round { desired, some, replies }).await.is_ok()
     }
 
     /// Reads what is due, and notes what is other than before.
@@ -272,6 +273,13 @@ impl Scanner {
         }
     }
 
+    /// Makes the next round be about a job, too.
+    fn name(&mut self, id: &JobId) {
+        if let Some(some) = &mut self.some {
+            some.insert(id.clone());
+        }
+    }
+
     /// Takes in what a job's folder holds now, or that there is none.
     fn set(&mut self, id: JobId, found: Option<Arc<Found>>) {
         let known = self.desired.jobs.get(&id);
@@ -279,9 +287,9 @@ impl Scanner {
         if known == found.as_ref() {
             return;
         }
+        self.name(&id);
         let desired = Arc::make_mut(&mut self.desired);
         desired.generation += 1;
-        self.is_other = true;
         match found {
             Some(found) => drop(desired.jobs.insert(id, found)),
             None => drop(desired.jobs.remove(&id)),
@@ -324,8 +332,8 @@ impl Scanner {
         {
             return;
         }
-        if let Some(unheard) = &mut self.unheard {
-            unheard.insert(due.id.clone());
+        if self.is_asked {
+            self.name(&due.id);
         }
         match outcome {
             Outcome::Unchanged => {}

@@ -14,8 +14,8 @@ static HELPERS: AtomicUsize = AtomicUsize::new(0);
 struct Place;
 
 impl Place {
-    fn take() -> Option<Self> {
-        let others = thread::available_parallelism().map_or(1, usize::from) - 1;
+    /// Takes one of as many places as there are other processors.
+    fn take(others: usize) -> Option<Self> {
         let more = |helpers| (helpers < others).then_some(helpers + 1);
         HELPERS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok().map(|_| Self)
     }
@@ -28,7 +28,7 @@ impl Drop for Place {
 }
 
 /// Does one thing with each of `all`, given with its place, and returns what came of it in no order. Another thread helps
-/// for each `a_thread` of them, as long as there are processors that nobody else's help uses; a call with few of them starts
+/// for each `a_thread` of them, as long as there are processors that nobody else's help uses when it begins; a call with few of them starts
 /// none. The first error ends it.
 ///
 /// # Errors
@@ -49,10 +49,11 @@ pub fn try_each<T: Sync, D: Send, E: Send>(
         Ok(done)
     };
     let n_helpers = (all.len() / a_thread.max(1)).saturating_sub(1);
-    let places: Vec<Place> = (0..n_helpers).map_while(|_| Place::take()).collect();
-    if places.is_empty() {
+    if n_helpers == 0 {
         return work();
     }
+    let others = thread::available_parallelism().map_or(1, usize::from) - 1;
+    let places: Vec<Place> = (0..n_helpers).map_while(|_| Place::take(others)).collect();
     let work = &work;
     thread::scope(|scope| {
         let begin = |place: Place| {
@@ -111,6 +112,12 @@ mod tests {
             Ok::<_, Infallible>(inner.map_or(0, |helpers| helpers.into_iter().max().unwrap_or(0)))
         });
         assert!(seen.into_iter().all(|helpers| helpers <= others));
+        // Places are free again; those of other tests will be.
+        let is_free = |_| {
+            thread::yield_now();
+            Place::take(others).is_some()
+        };
+        assert!(others == 0 || (0..10_000_000).any(is_free));
     }
 
     #[cfg(target_os = "linux")]

@@ -12,7 +12,9 @@
 //! * A root that goes or moves away tells so itself. While it does not exist, its nearest existing parent folder is
 //!   watched; else none is, because everything that is written there would wake the host. A root that goes with a folder
 //!   above it, by a rename, is noticed by [`Watch::look_again`], which is asked on a timer.
-//! * When the system refuses further watches, the ones in place stay, and `Hint::Blind` asks for reading on a timer.
+//! * When the system refuses further watches, the ones in place stay, and `Hint::Blind` asks for reading on a timer. A folder
+//!   within a job's that we may not open is that job's own trouble: the job is hinted at, and what happens in the folder
+//!   later is seen by the next reading of everything.
 //! * Files behind linked folders are not seen, but for a job folder that is itself a link.
 //!
 //! Nothing else outside the roots is watched: not `data/`, not the working copies.
@@ -167,6 +169,14 @@ impl Dirty {
         self.woken.notify_one();
     }
 
+    fn seen(&self, seen: Seen) {
+        match seen {
+            Seen::Job { id, kind, path, .. } => self.job(id, kind, path),
+            Seen::Many => self.everything("events were lost, or many folders changed at once"),
+            Seen::Root => self.everything("the folder of jobs came or went"),
+        }
+    }
+
     fn everything(&self, why: &str) {
         self.change(|hints| hints.everything.get_or_insert_with(|| why.to_owned()).len());
         self.woken.notify_one();
@@ -229,28 +239,20 @@ impl Keeper {
         let mut watcher = notify::RecommendedWatcher::new(handler, config)?;
         let parents = self.parents();
         for parent in &parents {
-            self.add(&mut watcher, parent, RecursiveMode::NonRecursive);
+            add(&mut watcher, parent, RecursiveMode::NonRecursive)
+                .unwrap_or_else(|error| self.dirty.blind(explain(&error)));
         }
         for root in self.roots.iter().filter(|root| root.is_dir()) {
-            self.add(&mut watcher, root, RecursiveMode::Recursive);
+            add(&mut watcher, root, RecursiveMode::Recursive).unwrap_or_else(|error| self.dirty.blind(explain(&error)));
             for linked in linked_jobs(root) {
                 // With the dot, the walk begins at the folder instead of the link; in events it makes no difference.
-                self.add(&mut watcher, &linked.join("."), RecursiveMode::Recursive);
+                match add(&mut watcher, &linked.join("."), RecursiveMode::Recursive) {
+                    Err(error) if classify::refused(&error, &self.roots).is_none() => self.dirty.blind(explain(&error)),
+                    Ok(()) | Err(_) => {}
+                }
             }
         }
         Ok((watcher, parents))
-    }
-
-    fn add(&self, watcher: &mut notify::RecommendedWatcher, path: &Path, mode: RecursiveMode) {
-        for attempt in 1.. {
-            match watcher.watch(path, mode) {
-                Ok(()) => return,
-                // One that goes while it is walked may be there again.
-                Err(error) if is_gone(&error) && attempt < 5 => {}
-                Err(error) if is_gone(&error) && !path.exists() => return,
-                Err(error) => return self.dirty.blind(explain(&error)),
-            }
-        }
     }
 
     /// The nearest existing folder above each root that is missing, but for those that are watched whole. Where a folder does
@@ -272,32 +274,38 @@ impl Keeper {
             let _ = asks.try_send(Watched);
         };
         move |event| match event {
-            Err(error) => {
-                // What goes wrong at one folder, such as one that nobody else may open yet, is no reason to trust no event.
-                if lasts(&error) {
+            Err(error) => match classify::refused(&error, &roots) {
+                Some(seen) => seen.into_iter().for_each(|seen| dirty.seen(seen)),
+                None => {
                     dirty.blind(explain(&error));
+                    dirty.everything("the watch reported an error");
                 }
-                dirty.everything("the watch reported an error");
-            }
+            },
             Ok(event) => {
                 for seen in classify::classify(&event, &roots) {
-                    match seen {
-                        Seen::Job { id, kind, path, itself } => {
-                            if itself && event.paths.iter().any(|path| path.is_symlink()) {
-                                afresh();
-                            }
-                            dirty.job(id, kind, path);
-                        }
-                        Seen::Many => dirty.everything("events were lost, or many folders changed at once"),
-                        Seen::Root => {
-                            dirty.everything("the folder of jobs came or went");
-                            afresh();
-                        }
+                    let is_link = || event.paths.iter().any(|path| path.is_symlink());
+                    match &seen {
+                        Seen::Job { itself: true, .. } if is_link() => afresh(),
+                        Seen::Root => afresh(),
+                        Seen::Job { .. } | Seen::Many => {}
                     }
+                    dirty.seen(seen);
                 }
             }
         }
     }
+}
+
+fn add(watcher: &mut notify::RecommendedWatcher, path: &Path, mode: RecursiveMode) -> notify::Result<()> {
+    for attempt in 1.. {
+        match watcher.watch(path, mode) {
+            // One that goes while it is walked may be there again.
+            Err(error) if is_gone(&error) && attempt < 5 => {}
+            Err(error) if is_gone(&error) && !path.exists() => break,
+            done => return done,
+        }
+    }
+    Ok(())
 }
 
 /// Asks for what may change a folder. Files that are merely opened are passed over in the kernel: a job that reads its own
@@ -323,11 +331,6 @@ fn is_gone(error: &notify::Error) -> bool {
         notify::ErrorKind::Io(error) => error.kind() == io::ErrorKind::NotFound,
         _ => false,
     }
-}
-
-/// Whether changes will go unannounced from now on, and not those of one folder alone.
-fn lasts(error: &notify::Error) -> bool {
-    matches!(error.kind, notify::ErrorKind::MaxFilesWatch) || error.paths.is_empty()
 }
 
 fn explain(error: &notify::Error) -> String {

@@ -153,7 +153,6 @@ fn a_marker_and_a_setting_disable_a_job_and_start_takes_the_marker_away() {
     assert_eq!(host.post("/api/continuouswebjobs/marked/start").status, 200);
     // It is back before anybody has read that it was gone.
     root.write("jobs/continuous/marked/disable.job", "");
-    host.refresh("continuous/marked");
     host.until_state("continuous/marked", "disabled");
     assert_eq!(host.post("/api/continuouswebjobs/marked/start").status, 200);
     life(&host, "marked");

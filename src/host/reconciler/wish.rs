@@ -26,7 +26,7 @@ impl Reconciler {
             return drop(reply.send(Err(CommandError::NoJob(job))));
         };
         let freed = self.overrides.start(&job).map_err(|error| CommandError::Failed(chain(&error)));
-        let found = freed.and_then(|()| without_marker(found));
+        let found = freed.and_then(|()| self.without_marker(found));
         let found = match found {
             Ok(found) => found,
             Err(error) => return drop(reply.send(Err(error))),
@@ -65,7 +65,7 @@ impl Reconciler {
         let mut told = Vec::new();
         for id in ids {
             let Some(found) = self.observed.get(&id).cloned() else { continue };
-            let found = if wish == Wish::Enable { without_marker(found) } else { Ok(found) };
+            let found = if wish == Wish::Enable { self.without_marker(found) } else { Ok(found) };
             match found {
                 Ok(found) => told.extend(self.tell_wishes(&id, found).await),
                 Err(error) => return drop(reply.send(Err(error))),
@@ -92,6 +92,18 @@ impl Reconciler {
             return Err(CommandError::Invalid(text));
         }
         self.overrides.wish(job, wish, who, now).map_err(|error| CommandError::Failed(chain(&error)))
+    }
+
+    /// Removes the marker that keeps a job from running, and lets its folder be read: who puts the marker back at once is heard.
+    fn without_marker(&self, found: Arc<Found>) -> Result<Arc<Found>, CommandError> {
+        let has_marker = found.job.as_ref().is_some_and(|job| job.disable_marker);
+        let id = found.id.clone();
+        let found = without_marker(found)?;
+        if has_marker {
+            let (reply, _) = oneshot::channel();
+            self.look(Some(id), reply);
+        }
+        Ok(found)
     }
 
     /// Tells a job's actor what people ask of it now; what is returned is answered when it knows.

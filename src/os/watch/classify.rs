@@ -3,10 +3,13 @@
 //! Of accesses, only the end of a writing counts: where reading a folder makes events, too, every scan would ask for the
 //! next.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use notify::{
-    Event, EventKind,
+    ErrorKind, Event, EventKind,
     event::{AccessKind, AccessMode, ModifyKind, RenameMode},
 };
 
@@ -51,6 +54,25 @@ pub(super) fn classify(event: &Event, roots: &[PathBuf]) -> Vec<Seen> {
     }
     let Some(how) = how(event.kind) else { return Vec::new() };
     event.paths.iter().filter_map(|path| of_path(path, how, roots)).collect()
+}
+
+/// Returns what it means that the system refuses to watch a folder within some job's, or one that became something else
+/// meanwhile; `None` for any other error: then changes go unannounced from now on.
+pub(super) fn refused(error: &notify::Error, roots: &[PathBuf]) -> Option<Vec<Seen>> {
+    let ErrorKind::Io(source) = &error.kind else { return None };
+    if !matches!(source.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory) {
+        return None;
+    }
+    if error.paths.is_empty() {
+        // It was one of a new folder, whichever.
+        return Some(vec![Seen::Many]);
+    }
+    let is_in_a_job = |path: &PathBuf| {
+        let inside = roots.iter().find_map(|root| path.strip_prefix(root).ok());
+        inside.is_some_and(|inside| inside.iter().count() >= 2)
+    };
+    let all = error.paths.iter().all(is_in_a_job);
+    all.then(|| error.paths.iter().filter_map(|path| of_path(path, How::Touched, roots)).collect())
 }
 
 fn how(kind: EventKind) -> Option<How> {
@@ -113,6 +135,31 @@ mod tests {
     use notify::event::{CreateKind, DataChange, MetadataKind, RemoveKind};
 
     use super::*;
+
+    #[test]
+    fn a_folder_that_may_not_be_opened_is_its_jobs_own_trouble_and_all_else_lasts() {
+        let roots = [PathBuf::from("/r/jobs")];
+        let io = |kind: io::ErrorKind| ErrorKind::Io(kind.into());
+        let denied = || io(io::ErrorKind::PermissionDenied);
+        let jobs = |kind, paths: &[&str]| {
+            let error = paths.iter().fold(notify::Error::new(kind), |error, path| error.add_path(path.into()));
+            let seen = refused(&error, &roots)?;
+            Some(seen.iter().filter(|seen| matches!(seen, Seen::Job { kind: HintKind::Changed, .. })).count())
+        };
+        assert_eq!(jobs(denied(), &["/r/jobs/triggered/a/closed"]), Some(1));
+        assert_eq!(jobs(io(io::ErrorKind::NotADirectory), &["/r/jobs/triggered/a", "/r/jobs/triggered/b"]), Some(2));
+        assert_eq!(jobs(denied(), &["/r/jobs/triggered/a/.git"]), Some(0));
+        assert_eq!(refused(&notify::Error::new(denied()), &roots), Some(vec![Seen::Many]));
+        for (kind, paths) in [
+            (denied(), &["/r/jobs/triggered"][..]),
+            (denied(), &["/r/jobs/triggered/a", "/r/jobs"]),
+            (denied(), &["/elsewhere/x"]),
+            (io(io::ErrorKind::Other), &["/r/jobs/triggered/a"]),
+            (ErrorKind::MaxFilesWatch, &["/r/jobs/triggered/a"]),
+        ] {
+            assert_eq!(jobs(kind, paths), None, "{paths:?}");
+        }
+    }
 
     #[test]
     fn each_event_has_its_meaning() {

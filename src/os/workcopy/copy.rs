@@ -137,7 +137,12 @@ impl Copying<'_> {
     fn entries(&mut self, folder: usize) -> Result<(), CopyError> {
         let Folder { path: dir, from, to, .. } = &self.folders[folder];
         let (dir, from, to) = (dir.clone(), from.clone(), to.clone());
-        for entry in fs::read_dir(&from).map_err(|error| explain(&dir, &from, error))? {
+        let entries = match fs::read_dir(&from) {
+            Ok(entries) => entries,
+            Err(error) if is_noise_gone(&dir, &error) => return Ok(()),
+            Err(error) => return Err(explain(&dir, &from, error)),
+        };
+        for entry in entries {
             (self.plan.go_on)(Step::Entry)?;
             let entry = entry.map_err(|error| explain(&dir, &from, error))?;
             let name = entry.file_name();
@@ -155,14 +160,22 @@ impl Copying<'_> {
     }
 
     fn folder(&mut self, path: String, from: PathBuf, to: PathBuf) -> Result<(), CopyError> {
-        let metadata = fs::metadata(&from).map_err(|error| explain(&path, &from, error))?;
+        let metadata = match fs::metadata(&from) {
+            Ok(metadata) => metadata,
+            Err(error) if is_noise_gone(&path, &error) => return Ok(()),
+            Err(error) => return Err(explain(&path, &from, error)),
+        };
         fs::create_dir(&to).map_err(|source| CopyError::Copy { path: to.clone(), source })?;
         self.folders.push(Folder { path, from, to, metadata });
         Ok(())
     }
 
     fn link(&mut self, path: &str, from: &Path, to: &Path) -> Result<(), CopyError> {
-        let target = fs::read_link(from).map_err(|error| explain(path, from, error))?;
+        let target = match fs::read_link(from) {
+            Ok(target) => target,
+            Err(error) if is_noise_gone(path, &error) => return Ok(()),
+            Err(error) => return Err(explain(path, from, error)),
+        };
         if let Some(place) = self.prove(path, |fact| fact.hash == hash::link(&target))? {
             self.done[place] = true;
         }
@@ -188,8 +201,7 @@ impl Copying<'_> {
         let (from, to) = (&folder.from.join(name), &folder.to.join(name));
         let source = match hash::open(from) {
             Ok(source) => source,
-            // What nobody compares may come and go, such as an editor's file or a repository's lock.
-            Err(error) if is_gone(&error) && self.prove(&path, |_| false).is_ok() => return Ok(Done::default()),
+            Err(error) if is_noise_gone(&path, &error) => return Ok(Done::default()),
             Err(error) => return Err(explain(&path, from, error)),
         };
         let metadata = source.metadata().map_err(|error| explain(&path, from, error))?;
@@ -246,8 +258,9 @@ impl Copying<'_> {
     }
 }
 
-fn is_gone(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound
+/// What nobody compares may go while the rest is copied, such as an editor's file or a repository's lock.
+fn is_noise_gone(path: &str, error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound && listing::is_noise(path)
 }
 
 /// Something that is gone, or became something else, was changed; anything else is a failure to copy.

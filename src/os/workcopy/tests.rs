@@ -24,6 +24,8 @@ use crate::{
     os::scan::{Scan, ScanTime, hash::Seen, scan_job},
 };
 
+mod contents;
+
 #[test]
 fn nothing_is_left_of_a_copy_that_is_made_while_the_host_ends() {
     let world = World::new();
@@ -79,37 +81,6 @@ fn a_copy_is_like_its_source() {
     drop(copy);
     assert!(copies.collect().is_empty() && !path.exists());
     fs::set_permissions(root.join("empty"), fs::Permissions::from_mode(0o755)).expect("set");
-}
-
-#[test]
-fn a_folder_of_many_files_is_copied_whole_or_not_at_all() {
-    let world = World::new();
-    let path = |n: usize| format!("part{}/f{n}", n % 7);
-    (0..LOOKED_AT_MAX).for_each(|n| world.write(&path(n), &format!("{n}"), if n % 2 == 0 { 0o644 } else { 0o755 }));
-    let (copies, job) = (world.copies(), world.job());
-    let copy = copies.prepare(&job).expect("a copy");
-    for n in 0..LOOKED_AT_MAX {
-        let copied = copy.root().join(path(n));
-        assert_eq!(fs::read_to_string(&copied).expect("there"), format!("{n}"));
-        assert_eq!(fs::metadata(&copied).expect("there").mode() & 0o7777, if n % 2 == 0 { 0o644 } else { 0o755 });
-    }
-    // Of so many, only the script is looked at before the copy is used again.
-    fs::write(copy.root().join(path(0)), "other").expect("written");
-    assert_eq!(copies.prepare(&job).expect("the same").root(), copy.root());
-    fs::write(copy.root().join("run.sh"), "another").expect("written");
-    assert_ne!(copies.prepare(&job).expect("another").root(), copy.root());
-
-    // One of them is not as it was seen.
-    copies.forget(&world.id);
-    drop(copy);
-    assert!(copies.collect().is_empty());
-    world.write(&path(5), "late", 0o755);
-    let refused = copies.prepare(&job);
-    assert!(matches!(&refused, Err(CopyError::Changed { file }) if *file == path(5)), "{refused:?}");
-    assert_eq!(fs::read_dir(world.temp().join("jobs/triggered/j")).expect("there").count(), 0, "nothing is left");
-    fs::remove_file(world.source().join(path(5))).expect("removed");
-    let refused = copies.prepare(&job);
-    assert!(matches!(&refused, Err(CopyError::Changed { file }) if *file == path(5)), "{refused:?}");
 }
 
 #[test]
