@@ -151,7 +151,8 @@ fn a_marker_and_a_setting_disable_a_job_and_start_takes_the_marker_away() {
         assert!(job["status"]["reason"].as_str().expect("a reason").contains(what), "{job}");
     }
     assert_eq!(host.post("/api/continuouswebjobs/marked/start").status, 200);
-    // It is back before anybody has read that it was gone.
+    life(&host, "marked");
+    // It is back before the folder is at rest, and is read.
     root.write("jobs/continuous/marked/disable.job", "");
     host.until_state("continuous/marked", "disabled");
     assert_eq!(host.post("/api/continuouswebjobs/marked/start").status, 200);
