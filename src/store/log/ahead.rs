@@ -24,13 +24,13 @@ pub struct Ahead {
 }
 
 impl Ahead {
-    /// Begins, if the part is a packed one that fits into memory.
-    pub fn begin(dir: &Path, name: &LogName, part: Part) -> Option<Self> {
+    /// Begins, if the part is a packed one that fits into memory; it is unpacked into `room`.
+    pub fn begin(dir: &Path, name: &LogName, part: Part, room: Vec<u8>) -> Option<Self> {
         if part.is_plain || part.end - part.start > segment::UNPACKED_BYTES_MAX {
             return None;
         }
         let (dir, name) = (dir.to_owned(), name.clone());
-        let work = move || Segment::part(&dir, &name, &part);
+        let work = move || Segment::part(&dir, &name, &part, room);
         let worker = Builder::new().name("log reader".to_owned()).spawn(work).ok()?;
         Some(Self { range: part.start..part.end, worker })
     }

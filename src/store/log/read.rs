@@ -25,6 +25,8 @@ use crate::{
 
 /// Bytes that are read at once.
 pub const BLOCK_BYTES: usize = 256 * 1024;
+/// Parts that lie in memory at once: the one that is read, and the next.
+const ROOMS_MAX: usize = 2;
 /// How often files may move away under a reader before it gives up.
 const TRIES: u32 = 16;
 
@@ -99,6 +101,8 @@ pub struct LogView {
     opened: Option<Segment>,
     /// The part that is read next, and where it lies.
     ahead: Option<Ahead>,
+    /// Room of parts that were read, for those that come.
+    rooms: Vec<Vec<u8>>,
     course: Course,
 }
 
@@ -137,8 +141,9 @@ impl LogView {
             if parts::current_start(&listed) == current_start {
                 listed.retain(|part| !part.is_empty());
                 let (dir, name) = (dir.to_owned(), name.clone());
-                let (parts, opened, ahead) = (listed, None, None);
-                return Ok(Self { dir, name, parts, current, current_start, opened, ahead, course: Course::Unknown });
+                let (parts, opened, ahead, rooms) = (listed, None, None, Vec::new());
+                let course = Course::Unknown;
+                return Ok(Self { dir, name, parts, current, current_start, opened, ahead, rooms, course });
             }
         }
         Err(io::Error::new(ErrorKind::ResourceBusy, "the log is rolled faster than it can be opened"))
@@ -290,13 +295,17 @@ impl LogView {
             return Ok(self.opened.insert(opened));
         }
         // Let go of before another one comes.
-        self.opened = None;
+        self.rooms.extend(self.opened.take().and_then(Segment::into_room));
+        self.rooms.truncate(ROOMS_MAX);
         let awaited = self.ahead.take().filter(|ahead| ahead.range == range).and_then(Ahead::wait);
         let segment = match awaited {
             Some(segment) => segment,
             None => {
-                self.ahead = self.next_of(nth).and_then(|part| Ahead::begin(&self.dir, &self.name, part));
-                Segment::part(&self.dir, &self.name, &self.parts[nth])?
+                let room = self.rooms.pop().unwrap_or_default();
+                self.ahead = self
+                    .next_of(nth)
+                    .and_then(|part| Ahead::begin(&self.dir, &self.name, part, self.rooms.pop().unwrap_or_default()));
+                Segment::part(&self.dir, &self.name, &self.parts[nth], room)?
             }
         };
         Ok(self.opened.insert(segment))

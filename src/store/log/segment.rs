@@ -54,8 +54,8 @@ impl Segment {
         Ok(Self { range, content: Content::Plain(file) })
     }
 
-    /// Opens a part, packed or not.
-    pub fn part(dir: &Path, name: &LogName, part: &Part) -> io::Result<Self> {
+    /// Opens a part, packed or not. A packed one is unpacked into `room`, whatever lies there.
+    pub fn part(dir: &Path, name: &LogName, part: &Part, room: Vec<u8>) -> io::Result<Self> {
         let range = part.start..part.end;
         match File::open(dir.join(name.part(part.start, part.end))) {
             Ok(file) => return Ok(Self { range, content: Content::Plain(file) }),
@@ -67,12 +67,22 @@ impl Segment {
         let content = if range.end - range.start > UNPACKED_BYTES_MAX {
             Content::Large(Large { path, decoder, at: 0, behind: Vec::new() })
         } else {
+            let mut bytes = room;
+            bytes.clear();
             // Grown by doubling it would take up to twice as much.
-            let mut bytes = Vec::with_capacity(usize::try_from(range.end - range.start).unwrap_or_default());
+            bytes.reserve_exact(usize::try_from(range.end - range.start).unwrap_or_default());
             (&mut decoder).take(UNPACKED_BYTES_MAX).read_to_end(&mut bytes)?;
             Content::Unpacked(bytes)
         };
         Ok(Self { range, content })
+    }
+
+    /// Returns the room that it took in memory, for another one: pages that are there already cost nothing.
+    pub fn into_room(self) -> Option<Vec<u8>> {
+        match self.content {
+            Content::Unpacked(bytes) => Some(bytes),
+            Content::Plain(_) | Content::Large(_) => None,
+        }
     }
 
     /// Returns the open file, if it is one that can still grow.
