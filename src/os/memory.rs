@@ -8,9 +8,11 @@
 /// Things, such as files, that leave megabytes behind: fewer are not worth the milliseconds.
 const THINGS_MANY: usize = 10_000;
 
-/// Free bytes at the end of an arena from which they are given back, and size from which a piece is given back by itself.
+/// Free bytes at the end of an arena from which they are given back, and size from which a piece is given back by itself. With
+/// less, lists of ten thousand jobs and searches in logs make the kernel find the same pages again and again: one of 300 MB took
+/// 0.83 s with 1 MiB, 0.60 with this, 0.48 without a bound.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-const SPARE_BYTES_MAX: libc::c_int = 1024 * 1024;
+const SPARE_BYTES_MAX: libc::c_int = 8 * 1024 * 1024;
 
 /// Lets the heap keep little that is free. By itself glibc learns from the largest piece that was ever freed how much it may
 /// keep, up to 64 MiB for each thread that allocates. Called before there are threads.
