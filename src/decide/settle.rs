@@ -80,7 +80,7 @@ struct Waiting {
 /// Returns how long a folder must be at rest to be taken when all are read: as long as if it had been announced. What the
 /// first picture finds was there before the host.
 pub fn quiet_of(id: &JobId, last: &Desired) -> Duration {
-    rest(last.generation == 0 || last.jobs.contains_key(id))
+    rest(!last.is_read || last.jobs.contains_key(id))
 }
 
 /// Of a folder that was never seen, more may follow.
@@ -220,7 +220,7 @@ mod tests {
         assert_eq!(quiet_of(&new, &last), QUIET, "it was there before the host");
         let unusable = Unusable { path: "/x".into(), why: UnusableWhy::Dangling };
         last.jobs.insert(known.clone(), discover::unusable(&known, &unusable).into());
-        last.generation = 1;
+        last.is_read = true;
         assert_eq!([&known, &new].map(|id| quiet_of(id, &last)), [QUIET, QUIET_NEW]);
     }
 

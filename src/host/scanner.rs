@@ -169,7 +169,7 @@ impl Scanner {
                 rescan_at = clock.now().mono + if self.blind { RESCAN_BLIND } else { RESCAN };
             }
             self.is_asked = !replies.is_empty();
-            let is_first = self.desired.generation == 0;
+            let is_first = !self.desired.is_read;
             self.read(due).await;
             if is_first {
                 self.read_unsettled(&clock).await;
@@ -252,8 +252,8 @@ impl Scanner {
             }
         }
         // The first picture is one, also when it is empty.
-        if self.desired.generation == 0 {
-            Arc::make_mut(&mut self.desired).generation = 1;
+        if !self.desired.is_read {
+            Arc::make_mut(&mut self.desired).is_read = true;
         }
     }
 
@@ -289,7 +289,6 @@ impl Scanner {
         }
         self.name(&id);
         let desired = Arc::make_mut(&mut self.desired);
-        desired.generation += 1;
         match found {
             Some(found) => drop(desired.jobs.insert(id, found)),
             None => drop(desired.jobs.remove(&id)),

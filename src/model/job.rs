@@ -216,11 +216,11 @@ pub struct Found {
     pub raw_settings: Map<String, Value>,
 }
 
-/// What should be: every folder, numbered.
+/// What should be: every folder.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Desired {
-    /// Grows with every change.
-    pub generation: u64,
+    /// Whether the folders were read at all; it may be that there is none.
+    pub is_read: bool,
     /// Every job folder.
     pub jobs: BTreeMap<JobId, Arc<Found>>,
 }

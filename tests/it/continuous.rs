@@ -284,6 +284,26 @@ fn a_folder_that_goes_takes_its_job_along_and_may_come_back_at_once() {
 }
 
 #[test]
+fn a_folder_that_comes_back_and_goes_again_while_its_job_still_ends_begins_nothing() {
+    let root = Root::new();
+    let slow = "#!/bin/bash\ntrap 'while [ ! -e $WEBJOBS_DATA_PATH/go ]; do sleep 0.02; done; exit 0' TERM\n\
+                echo up\nwhile :; do sleep 0.05; done\n";
+    root.job("continuous/a", &[("run.sh", slow), ("settings.job", r#"{"stopping_wait_time": 60}"#)]);
+    let host = root.host();
+    life(&host, "a");
+    eventually("its trap is set", || root.job_log("a").contains(": INFO] up").then_some(()));
+    fs::rename(root.path("jobs/continuous/a"), root.path("away")).expect("it goes");
+    host.until_state("continuous/a", "stopping");
+    root.job("continuous/a", &[("run.sh", "#!/bin/bash\necho second\nexec sleep 1000\n")]);
+    host.refresh("continuous/a");
+    fs::remove_dir_all(root.path("jobs/continuous/a")).expect("it goes again");
+    host.refresh("continuous/a");
+    root.write("data/jobs/continuous/a/go", "");
+    eventually("it is gone", || (host.get("/api/v1/jobs/continuous/a").status == 404).then_some(()));
+    assert!(!root.job_log("a").contains(": INFO] second"), "{}", root.job_log("a"));
+}
+
+#[test]
 fn copies_come_and_go_with_the_setting() {
     let root = Root::new();
     root.job("continuous/a", &[("run.sh", SLEEPER)]);

@@ -39,6 +39,15 @@ class Restart(Row):
         return [(next_one.ns - one.ns) / 1e3 for one, next_one in pairs]
 
 
+def dropped(host, stamps, k):
+    """Moves a job's folder in, after `k` others and one that was there; returns the us until its first instruction."""
+    job = Job(f"d{k}", "continuous", stamps.script(f"d{k}", -1), logged=False)
+    begun = host.drop(job, time.time_ns)
+    late = (stamps.wait_after(k + 1).ns - begun) / 1e3
+    time.sleep(host.gap)
+    return late
+
+
 class Drop(Row):
     """M7: a finished folder is moved in by one rename; first instruction of its job."""
 
@@ -57,11 +66,4 @@ class Drop(Row):
             host.set_up(idle_jobs(stamps, 1))
             stamps.wait_for(1)
             time.sleep(0.3)
-            return tail("m7", [self.one(host, stamps, k) for k in range(max(5, self.sizes.drops // host.slow))])
-
-    def one(self, host, stamps, k):
-        job = Job(f"d{k}", "continuous", stamps.script(f"d{k}", -1), logged=False)
-        begun = host.drop(job, time.time_ns)
-        late = (stamps.wait_after(k + 1).ns - begun) / 1e3
-        time.sleep(host.gap)
-        return late
+            return tail("m7", [dropped(host, stamps, k) for k in range(max(5, self.sizes.drops // host.slow))])

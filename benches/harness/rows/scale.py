@@ -7,6 +7,7 @@ from harness.hosts.base import Job, idle_jobs
 from harness.numbers import percentile
 from harness.place import BIN, put
 from harness.rows.base import Figure, Row
+from harness.rows.continuous import dropped
 from harness.rows.life import REST_SECONDS
 from harness.stamps import Stamps
 
@@ -112,14 +113,7 @@ class CrowdedDrop(Row):
         host.wait_until_ready()
         stamps.wait_for(1)
         host.settle()
-        return percentile([self.one(host, stamps, k) for k in range(DROPS)], 0.5)
-
-    def one(self, host, stamps, k):
-        job = Job(f"d{k}", "continuous", stamps.script(f"d{k}", -1), logged=False)
-        begun = host.drop(job, time.time_ns)
-        late = (stamps.wait_after(k + 1).ns - begun) / 1e6
-        time.sleep(host.gap)
-        return late
+        return percentile([dropped(host, stamps, k) for k in range(DROPS)], 0.5) / 1e3
 
 
 class Followers(Row):

@@ -131,3 +131,34 @@ pub fn found(interpreters: &Interpreters, programs: &Programs, listing: &FolderL
     let around = Surroundings { interpreters, exists: &exists, hash: &hash::bytes, read_settings: &read_settings };
     discover::discover(listing, &around)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{
+        id::JobName,
+        listing::{Unusable, UnusableWhy},
+    };
+
+    #[test]
+    fn a_job_whose_folder_is_not_listed_is_gone_unless_what_it_lies_in_could_not_be_read() {
+        let id = |name: &str| JobId { kind: JobKind::Continuous, name: JobName::parse(name).expect("a name") };
+        let dangling = |path: &str| Unusable { path: path.into(), why: UnusableWhy::Dangling };
+        let mut known = Desired::default();
+        // The folder of its kind may be written in any case.
+        let found = discover::unusable(&id("known"), &dangling("/jobs/Continuous/known"));
+        known.jobs.insert(id("known"), found.into());
+        let mut folders = JobFolders::default();
+        folders.jobs.insert(id("there"), Path::new("/jobs/Continuous/there").into());
+        folders.unusable.insert(id("link"), dangling("/jobs/Continuous/link"));
+
+        assert!(root_of(&id("there"), &folders, &known).is_ok_and(|root| root.ends_with("there")));
+        assert!(matches!(root_of(&id("link"), &folders, &known), Err(Outcome::Found { unsettled: false, .. })));
+        for name in ["known", "other"] {
+            assert!(matches!(root_of(&id(name), &folders, &known), Err(Outcome::Gone)), "{name}");
+        }
+        folders.unreadable.insert("/jobs/Continuous".into(), "input/output error".to_owned());
+        assert!(matches!(root_of(&id("known"), &folders, &known), Err(Outcome::Unchanged)));
+        assert!(matches!(root_of(&id("other"), &folders, &known), Err(Outcome::Gone)));
+    }
+}

@@ -44,6 +44,25 @@ async fn a_file_that_is_written_and_not_closed_is_said_to_be_so() {
     until(&watch, &id("a"), |kind, _| kind == HintKind::Changed).await;
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_is_merely_read_makes_no_event() {
+    let temp = tempfile::tempdir().expect("a folder");
+    let file = temp.path().join("run.sh");
+    fs::write(&file, "echo").expect("written");
+    let (events, told) = std::sync::mpsc::channel();
+    let mut watcher = notify::RecommendedWatcher::new(events, config()).expect("a watcher");
+    watcher.watch(temp.path(), RecursiveMode::Recursive).expect("watched");
+    for _ in 0..3 {
+        fs::read(&file).expect("read");
+        fs::read_dir(temp.path()).expect("listed").for_each(drop);
+    }
+    // Events come in order: the first is of what was written after all that was read.
+    fs::write(&file, "echo again").expect("written");
+    let first = told.recv_timeout(Duration::from_secs(30)).expect("it is told").expect("no error");
+    assert!(first.kind.is_modify(), "{first:?}");
+}
+
 #[tokio::test]
 async fn a_root_that_comes_goes_and_comes_again_is_watched() {
     let temp = tempfile::tempdir().expect("a folder");
