@@ -11,6 +11,7 @@ use crate::{
         id::{Instance, JobId, JobKind, JobName, RunId},
         job::{ContentHash, Found, Job, Manifest, Script},
         run::{RunPhase, RunRecord, Trigger},
+        settings::WrittenSettings,
         status::{StateWord, Status},
         time::Wall,
     },
@@ -52,7 +53,7 @@ pub fn view(kind: JobKind, name: &str, state: StateWord, settings: &str) -> JobV
         dir: Path::new("").into(),
         job: job.clone(),
         problems: Vec::new(),
-        raw_settings,
+        raw_settings: WrittenSettings::new(&raw_settings),
     };
     JobView {
         found: found.into(),

@@ -13,6 +13,7 @@
 //! The next due time is always derived from the expressions and the clock, so nothing can stop a schedule. It reads no
 //! journal itself and starts nothing.
 
+mod entry;
 mod line;
 #[cfg(test)]
 mod tests;
@@ -22,25 +23,23 @@ use std::{collections::BTreeMap, time::Duration};
 
 pub use self::waiting::{Fate, Owed, Remains, remains};
 use self::{
+    entry::{Entry, entries},
     line::{number, occurrence, reasons, several},
     waiting::Waiting,
 };
 use crate::{
     decide::{
-        catchup::{self, CLOCK_BACK_MAX, Calendar, CatchUpPolicy, Due, DueKind, Past},
+        catchup::{self, CLOCK_BACK_MAX, CatchUpPolicy, Due, DueKind, Past},
         dispatch::Answer,
         jitter::jitter_of,
-        ncrontab::Expression,
         pause::last_moment,
-        schedule::Schedule,
         zone::Zone,
     },
     model::{
-        args,
         id::RunId,
         job::Job,
         run::{Line, Occurrence, OccurrenceOutcome, Trigger},
-        settings::{CatchUp, ScheduleSetting},
+        settings::CatchUp,
         time::Wall,
     },
 };
@@ -70,23 +69,6 @@ pub struct Told {
     pub owed: Vec<Owed>,
     /// Whether the moment of `run_at` has its answer. It matters when that had passed before the job came.
     pub knows_moment: bool,
-}
-
-/// One schedule, or one moment.
-#[derive(Clone, Debug, PartialEq)]
-struct Entry {
-    what: What,
-    arguments: Option<String>,
-    /// It is answered for since then: when it came or was changed, or its last answer.
-    since: Wall,
-    /// It is a moment that had passed when it came; unless the journal knows it, it is late.
-    had_passed: bool,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum What {
-    Schedule(Box<Schedule>, String),
-    Once(Wall),
 }
 
 /// What taking over a job's schedules gave.
@@ -135,6 +117,11 @@ impl Agenda {
     pub fn clear(&mut self) {
         self.entries.clear();
         self.next = None;
+    }
+
+    /// Keeps no more than it needs while nobody asks.
+    pub fn set_aside(&mut self) {
+        self.entries.iter_mut().for_each(Entry::set_aside);
     }
 
     /// Returns whether there is nothing to serve, now or later.
@@ -325,66 +312,6 @@ impl Batch {
             self.lines.push(waiting::given_up(Owed { due: missed.due, run }, missed.why, self.now));
         }
     }
-}
-
-impl Entry {
-    /// Returns up to when it has its answers.
-    fn last(&self, served: Option<Wall>, now: Wall) -> Wall {
-        match served {
-            None => self.since,
-            // A host that noticed the wrong clock first has begun to count anew: this one follows.
-            Some(served) if is_wrong(self.since, now) && !is_wrong(served, now) => served,
-            Some(served) => served.max(self.since),
-        }
-    }
-
-    fn calendar(&self) -> Calendar<'_> {
-        match &self.what {
-            What::Schedule(schedule, _) => Calendar::Schedule(schedule),
-            What::Once(moment) => Calendar::Once(*moment),
-        }
-    }
-
-    /// Returns a moment before which nothing of it can be due.
-    fn before_moment(&self) -> Wall {
-        match &self.what {
-            What::Schedule(..) => self.since,
-            What::Once(moment) => before(*moment, Duration::from_nanos(1)),
-        }
-    }
-
-    fn call(&self, due: Wall, kind: DueKind, owed: &BTreeMap<Wall, RunId>) -> Call {
-        let caught_up = kind == DueKind::CaughtUp;
-        let trigger = match &self.what {
-            What::Schedule(_, expression) => Trigger::Schedule { due, expression: expression.clone(), caught_up },
-            What::Once(_) => Trigger::RunAt { due, caught_up },
-        };
-        Call { trigger, arguments: self.arguments.clone(), due, kind, corrects: owed.get(&due).copied() }
-    }
-}
-
-fn entries(job: &Job, zone: &Zone, since: Wall) -> Vec<Entry> {
-    let schedules = job.settings.schedules.iter().filter_map(|setting| entry(setting, zone, since));
-    let once = job.settings.run_at.map(|moment| Entry {
-        what: What::Once(moment),
-        arguments: None,
-        since,
-        had_passed: moment <= since,
-    });
-    schedules.chain(once).collect()
-}
-
-/// The texts were checked when the settings were read.
-fn entry(setting: &ScheduleSetting, zone: &Zone, since: Wall) -> Option<Entry> {
-    let expression = Expression::parse(&setting.expression).ok()?;
-    let zone = match &setting.time_zone {
-        Some(name) => Zone::parse(name).ok()?,
-        None => zone.clone(),
-    };
-    let text = expression.normalised();
-    let what = What::Schedule(Box::new(Schedule::new(expression, zone)), text);
-    let arguments = setting.args.as_ref().map(|arguments| args::join(arguments));
-    Some(Entry { what, arguments, since, had_passed: false })
 }
 
 fn before(now: Wall, jitter: Duration) -> Wall {

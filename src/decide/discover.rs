@@ -28,7 +28,7 @@ use crate::model::{
     id::{JobId, JobKind},
     job::{ContentHash, Found, Job, Problem, Script},
     listing::{self, FolderListing, Unusable, UnusableWhy},
-    settings::Settings,
+    settings::{Settings, WrittenSettings},
 };
 
 /// What reading a `settings.job` gives: its values, the map as written, and its problems.
@@ -109,7 +109,7 @@ pub fn discover(listing: &FolderListing, around: &Surroundings<'_>) -> Found {
     let runs = script.filter(|_| !problems.iter().any(|problem| problem.fatal));
     let job = runs.map(|script| Arc::new(job(listing, &dir, script, settings, around.hash)));
     let (id, root, dir) = (listing.id.clone(), Arc::clone(&listing.root), Path::new(&dir).into());
-    Found { id, root, dir, job, problems, raw_settings }
+    Found { id, root, dir, job, problems, raw_settings: WrittenSettings::new(&raw_settings) }
 }
 
 /// Says of something in the place of a job's folder what is wrong with it.
@@ -127,7 +127,7 @@ pub fn unusable(id: &JobId, unusable: &Unusable) -> Found {
     };
     let problems = vec![problem(code, None, message.to_owned(), true)];
     let (id, root, dir) = (id.clone(), Arc::from(&*unusable.path), Path::new("").into());
-    Found { id, root, dir, job: None, problems, raw_settings: Map::new() }
+    Found { id, root, dir, job: None, problems, raw_settings: WrittenSettings::default() }
 }
 
 fn job(

@@ -16,7 +16,7 @@
 //! | [`reconcile`] | what leads from what is to what should be? |
 //! | [`wanted`], [`pause`] | what keeps a job from running? |
 //! | [`supervise`], [`restart`] | what does a continuous job's copy do next? when does it start again? |
-//! | [`dispatch`] | which runs of a triggered job are on their way? |
+//! | [`dispatch`], [`at_rest`] | which runs of a triggered job are on their way? when does it need no actor? |
 //! | [`admit`] | does this trigger run, wait, or is it refused? |
 //! | [`life`] | how does one run proceed, and how does it end? |
 //! | [`ncrontab`] | what does this schedule expression mean? |
@@ -32,6 +32,7 @@
 pub mod admit;
 pub mod agenda;
 pub mod app_settings;
+pub mod at_rest;
 pub mod catchup;
 pub mod config;
 pub mod deployment;

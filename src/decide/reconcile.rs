@@ -63,12 +63,12 @@ mod tests {
     use std::path::Path;
 
     use proptest::prelude::*;
-    use serde_json::Map;
 
     use super::*;
     use crate::model::{
         id::{JobKind, JobName},
         job::Problem,
+        settings::WrittenSettings,
     };
 
     fn found(name: u8, version: u8) -> (JobId, Arc<Found>) {
@@ -87,7 +87,7 @@ mod tests {
             dir: Path::new("").into(),
             job: None,
             problems: vec![problem],
-            raw_settings: Map::new(),
+            raw_settings: WrittenSettings::default(),
         };
         (id, Arc::new(found))
     }

@@ -24,7 +24,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::str::FromStr as _;
+use std::{str::FromStr as _, sync::OnceLock};
 
 use jiff::{
     civil,
@@ -40,11 +40,12 @@ use crate::{
 };
 
 /// An expression and the zone on whose calendar it is read.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Schedule {
     expression: Expression,
     zone: Zone,
-    calendar: cron::Schedule,
+    /// Made from the expression when it is first asked.
+    calendar: OnceLock<Box<cron::Schedule>>,
 }
 
 /// One due time of a schedule.
@@ -81,8 +82,12 @@ const LOCAL_BEFORE_FIRST: LocalSecond = -1;
 impl Schedule {
     /// Puts an expression on the calendar of a zone.
     pub fn new(expression: Expression, zone: Zone) -> Self {
-        let calendar = calendar_of(&expression);
-        Self { expression, zone, calendar }
+        Self { expression, zone, calendar: OnceLock::new() }
+    }
+
+    /// Keeps no more than it needs while nobody asks.
+    pub fn set_aside(&mut self) {
+        self.calendar.take();
     }
 
     /// Returns the expression.
@@ -124,7 +129,7 @@ impl Schedule {
     /// change of the clock. `None` when there are fewer since 1970.
     pub fn moment_before(&self, to: Wall, count: usize) -> Option<Wall> {
         let end = chrono::DateTime::from_timestamp(self.local_of(to) + 1, 0)?;
-        let mut moments = self.calendar.after(&end).rev().map_while(|local| self.resolve(local.timestamp()));
+        let mut moments = self.calendar().after(&end).rev().map_while(|local| self.resolve(local.timestamp()));
         let mut first = moments.next()?.at;
         for _ in 1..count {
             first = moments.find(|earlier| earlier.at < first)?.at;
@@ -212,9 +217,19 @@ impl Schedule {
         at.as_second() + i64::from(self.zone.tz().to_offset(at).seconds())
     }
 
+    fn calendar(&self) -> &cron::Schedule {
+        self.calendar.get_or_init(|| Box::new(calendar_of(&self.expression)))
+    }
+
     fn next_local(&self, after: LocalSecond) -> Option<LocalSecond> {
         let after = chrono::DateTime::from_timestamp(after.max(LOCAL_BEFORE_FIRST), 0)?;
-        self.calendar.after(&after).next().map(|local| local.timestamp())
+        self.calendar().after(&after).next().map(|local| local.timestamp())
+    }
+}
+
+impl PartialEq for Schedule {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.expression, &self.zone) == (&other.expression, &other.zone)
     }
 }
 

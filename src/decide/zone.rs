@@ -7,7 +7,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use strum::IntoEnumIterator as _;
@@ -16,7 +16,7 @@ use windows_timezones::WindowsTimezone;
 /// A time zone and the name by which people know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Zone {
-    name: String,
+    name: Arc<str>,
     tz: TimeZone,
 }
 
@@ -60,9 +60,9 @@ impl Zone {
     /// Takes a zone that the caller has found, such as the machine's own.
     pub fn from_tz(tz: TimeZone) -> Self {
         let name = match (tz.iana_name(), tz.to_fixed_offset()) {
-            (Some(name), _) => name.to_owned(),
-            (None, Ok(offset)) => format!("UTC{offset}"),
-            (None, Err(_)) => "local time".to_owned(),
+            (Some(name), _) => name.into(),
+            (None, Ok(offset)) => format!("UTC{offset}").into(),
+            (None, Err(_)) => "local time".into(),
         };
         Self { name, tz }
     }

@@ -7,7 +7,7 @@
 //!  clock ────── occurrence ── agenda ──┘
 //! ```
 //!
-//! A job with nothing to do and nothing to wait for has no actor: one begins with its first message (`birth`).
+//! A job with nothing to do has no actor, unless it is due soon: one begins with its next message (`birth`).
 //! Nothing is decided here: which trigger runs is `decide::dispatch`, what is due `decide::agenda`.
 
 mod agenda;
@@ -20,10 +20,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use tracing::info;
 
-use self::agenda::Agenda;
+pub use self::birth::{Resting, Turn};
+use self::{agenda::Agenda, birth::Beginning};
 use crate::{
     decide::{
-        admit::{Refusal, retry_owed},
+        admit::Refusal,
         agenda::Fate,
         dispatch::{Action, Answer, Dispatch, Event, Policy, Request},
         reconcile,
@@ -37,7 +38,7 @@ use crate::{
         message::{Ask, Ending, JobMessage, Messages, Update},
         publish,
         run::{Body, Fact, Facts, FactsOfRuns},
-        supervisor::until,
+        waits::{at, until},
     },
     model::{
         id::{JobId, RunId},
@@ -45,7 +46,7 @@ use crate::{
         run::{RunRecord, Trigger},
         settings::Overlap,
         stop::StopReason,
-        time::Wall,
+        time::{Mono, Wall},
         wish::Asked,
     },
     os::lock::{Attempt, FileLock},
@@ -70,6 +71,9 @@ pub struct Dispatcher {
     /// Shows other hosts that the job runs here.
     lock: Option<FileLock>,
     agenda: Agenda,
+    /// Whether there was something to do when that was asked last, and until when there was.
+    is_busy: bool,
+    busy_until: Option<Mono>,
     keeper: Keeper,
     latest: Option<Arc<RunRecord>>,
     since: Wall,
@@ -91,6 +95,8 @@ struct Told {
     wishes: Asked,
     past: Past,
     since: Wall,
+    /// What was kept of its schedules while it rested.
+    agenda: Option<Box<Agenda>>,
 }
 
 /// Whether it counts that the host's settings let nothing start.
@@ -102,15 +108,21 @@ enum HostStopped {
 
 impl Dispatcher {
     fn new(machine: &Arc<Machine>, told: Told, facts: Facts) -> Self {
-        let Told { found, job, wishes, past, since } = told;
+        let Told { found, job, wishes, past, since, agenda } = told;
         let id = found.id.clone();
-        let agenda = Agenda::new(machine, &id, &past);
+        let agenda = match (agenda, &job) {
+            (Some(kept), Some(job)) => kept.take_up(machine, job),
+            (None, Some(_)) if matches!(past, Past::Shown(_)) => Agenda::without_schedules(machine),
+            _ => Agenda::new(machine, &id, &past),
+        };
         let (keeper, latest) = Keeper::open(machine, &id, past);
         Self {
             machine: Arc::clone(machine),
             latest,
             keeper,
             agenda,
+            is_busy: false,
+            busy_until: None,
             id,
             job,
             found,
@@ -126,16 +138,30 @@ impl Dispatcher {
         }
     }
 
-    async fn live(mut self, mut inbox: Messages, mut facts: FactsOfRuns, born: Option<Trigger>) {
-        if let Some(trigger) = born {
-            self.begin_life(&trigger);
+    async fn live(
+        mut self,
+        mut inbox: Messages,
+        mut facts: FactsOfRuns,
+        beginning: Beginning,
+        turn: Option<Turn>,
+    ) -> Option<Resting> {
+        match beginning {
+            Beginning::Birth(trigger) => self.begin_life(&trigger),
+            Beginning::Rest if self.agenda.is_stale(&self.machine) => self.occur(),
+            Beginning::Rest | Beginning::Done => {}
         }
+        // The next may begin.
+        drop(turn);
         let mut is_told = true;
         loop {
             self.settle();
             self.publish();
             let clock = self.machine.clock.clone();
-            let deadline = self.dispatch.next_deadline();
+            let now = clock.now();
+            let rests_at = self.rests_at(now);
+            let may_rest = rests_at.is_some_and(|at| at <= now.mono);
+            // A job that may rest has no other deadline.
+            let deadline = self.dispatch.next_deadline().or(rests_at);
             let next = self.agenda.wake_at();
             let heard = tokio::select! {
                 biased;
@@ -143,10 +169,12 @@ impl Dispatcher {
                 message = inbox.recv(), if is_told => Heard::Message(message.ok()),
                 // Cancel-safe: `recv` loses nothing. The sender lives in this actor, so it never ends.
                 Ok(fact) = facts.recv() => Heard::Fact(fact),
+                // Cancel-safe: there is nothing to wait for. After the messages, so that what has come is heard.
+                () = std::future::ready(()), if may_rest => return Some(self.rest_from_now(inbox).await),
                 // Cancel-safe: the deadline is in the state and is asked for again.
                 () = until(&clock, deadline) => Heard::Tick,
                 // Cancel-safe: the next occurrence is derived anew each time. A clock that was set wakes it too.
-                () = at(&clock, next) => Heard::Occurrence,
+                _ = at(&clock, next) => Heard::Occurrence,
             };
             match heard {
                 Heard::Message(Some(message)) => self.message(*message),
@@ -167,32 +195,7 @@ impl Dispatcher {
         }
         self.settle();
         self.leave(inbox);
-    }
-
-    fn begin_life(&mut self, trigger: &Trigger) {
-        let Some(job) = self.job.clone() else { return };
-        self.keeper.prune(&job);
-        self.plan();
-        self.resume(&job);
-        if job.settings.run_on_start && *trigger == Trigger::Startup && self.barred().is_none() {
-            self.ask(Trigger::Startup, None);
-        }
-        // What was due while no host ran.
-        self.occur();
-    }
-
-    /// Takes up a retry that was due when the last host ended.
-    fn resume(&mut self, job: &Job) {
-        let Some(newest) = self.latest.clone() else { return };
-        let now = self.machine.now();
-        // One of another host is left to that.
-        let ours = newest.instance == *self.machine.layout.instance();
-        let settings = &job.settings;
-        let owed = retry_owed(settings.retries.as_ref(), &newest, settings.catch_up_window, now.wall);
-        if let Some(delay) = owed.filter(|_| ours) {
-            let RunRecord { id, trigger, arguments, attempt, .. } = (*newest).clone();
-            self.dispatch.resume(id, Request { trigger, arguments, attempt }, delay, now);
-        }
+        None
     }
 
     fn leave(self, mut inbox: Messages) {
@@ -372,14 +375,5 @@ impl Dispatcher {
             self.lock = None;
         }
         answer
-    }
-}
-
-/// Sleeps until the moment, or until the clock is set; for ever without one.
-async fn at(clock: &crate::os::clock::Clock, moment: Option<Wall>) {
-    match moment {
-        // Boxed, for an actor keeps room for all that it may wait for.
-        Some(moment) => drop(Box::pin(clock.until(moment)).await),
-        None => std::future::pending().await,
     }
 }

@@ -67,6 +67,8 @@ pub struct Machine {
     pub copies: WorkCopies,
     /// Asks for folders to be read.
     pub scan: mpsc::Sender<ScanRequest>,
+    /// Tells the reconciler of jobs that rest from now on.
+    pub rests: mpsc::UnboundedSender<JobId>,
     /// Removes records that are no longer kept.
     pub pruner: Pruner,
     /// Compresses rolled logs.

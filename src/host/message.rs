@@ -6,7 +6,10 @@ use futures_channel::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::{
-    host::handle::{CommandError, Reply, Ticket},
+    host::{
+        dispatcher::Resting,
+        handle::{CommandError, Reply, Ticket},
+    },
     model::{
         id::{JobId, RunId},
         job::Found,
@@ -27,16 +30,33 @@ pub type Messages = mpsc::Receiver<Box<JobMessage>>;
 impl Inbox {
     /// Makes an empty one.
     pub fn open() -> (Self, Messages) {
-        let (inbox, messages) = mpsc::channel(INBOX_MAX);
-        (Self(inbox), messages)
+        Self::with(Vec::new())
+    }
+
+    /// Makes one with messages in it.
+    pub fn with(waiting: Vec<JobMessage>) -> (Self, Messages) {
+        let (inbox, messages) = mpsc::channel(INBOX_MAX.max(waiting.len()));
+        let mut inbox = Self(inbox);
+        for message in waiting {
+            // There is room for all, and somebody to take them.
+            if let Err(left) = inbox.0.try_send(Box::new(message)) {
+                left.into_inner().refuse();
+            }
+        }
+        (inbox, messages)
+    }
+
+    /// Tells whether the actor takes no more messages.
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed()
     }
 
     /// Waits for room and tells the actor.
     ///
     /// # Errors
     /// When it has ended: then the message comes back.
-    pub async fn send(&mut self, message: JobMessage) -> Result<(), Box<JobMessage>> {
-        let message = Box::new(message);
+    pub async fn send(&mut self, message: impl Into<Box<JobMessage>>) -> Result<(), Box<JobMessage>> {
+        let message = message.into();
         match poll_fn(|cx| self.0.poll_ready(cx)).await {
             Ok(()) => self.0.try_send(message).map_err(mpsc::TrySendError::into_inner),
             Err(_) => Err(message),
@@ -83,8 +103,8 @@ pub enum JobMessage {
 pub struct Living {
     /// Where it is told.
     pub inbox: Inbox,
-    /// Ends when nothing of its job runs any more.
-    pub life: JoinHandle<()>,
+    /// Ends when nothing of its job runs any more; where the job then rests, with what is kept of it.
+    pub life: JoinHandle<Option<Resting>>,
 }
 
 /// Why an actor ends.

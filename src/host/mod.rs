@@ -37,3 +37,4 @@ pub mod supervisor;
 pub mod trace;
 pub mod turns;
 pub mod view;
+mod waits;

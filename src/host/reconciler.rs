@@ -1,7 +1,8 @@
 //! The actor that makes what is into what should be: one actor a job, told of every change, asked on behalf of people.
 //!
-//! It alone knows which actors there are and what people asked of jobs beyond their folders. It never waits for a job:
-//! a job that takes long to stop is left to its actor, and a folder that comes back meanwhile waits for it.
+//! It alone knows which actors there are and what people asked of jobs beyond their folders. It waits for no job, but for the
+//! last moment of an actor that lets go: a job that takes long to stop is left to its actor, and a folder that comes back
+//! meanwhile waits for it.
 
 mod actors;
 mod deleting;
@@ -21,23 +22,29 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use self::actors::Actor;
+use self::actors::{Actors, State};
 use crate::{
     decide::reconcile::{self, Change, Observed},
     host::{
+        dispatcher::Turn,
         handle::{Command, CommandError, Reply},
         machine::Machine,
         message::{Ask, Ending, Inbox, JobMessage, Living, Update},
         neighbours,
         scanner::{Round, ScanRequest},
+        waits::at,
     },
     model::{
         id::JobId,
         job::{Desired, Found},
         run::Trigger,
         time::Mono,
+        wish::Asked,
     },
-    os::watch::single::FileWatch,
+    os::{
+        clock::{Steps, Woke},
+        watch::single::FileWatch,
+    },
     store::overrides::Overrides,
 };
 
@@ -52,7 +59,12 @@ pub struct Reconciler {
     /// Tells when another host has written what people asked of it.
     watch: Option<FileWatch>,
     observed: Observed,
-    actors: BTreeMap<JobId, Actor>,
+    actors: Actors,
+    /// Tell of jobs that rest from now on, and of steps of the clock, which those that rest do not hear.
+    rests: mpsc::UnboundedReceiver<JobId>,
+    /// How many went to rest since memory was given back for them.
+    rested: usize,
+    steps: Steps,
     /// Actors of folders that are gone; they end in their own time.
     leaving: JoinSet<JobId>,
     /// Their inboxes: an actor whose inbox is dropped takes it for the end of the host.
@@ -84,11 +96,15 @@ enum Heard {
     Round(Option<Round>),
     Left(JobId),
     Overrides,
+    Rests(JobId),
+    Turn(Turn),
+    Woke(Woke),
+    ClockStepped,
 }
 
 impl Reconciler {
-    /// Makes the actor; the view is ready when the first picture has been carried out.
-    pub fn new(machine: &Arc<Machine>, overrides: Overrides) -> Self {
+    /// Makes the actor, which hears of jobs that rest by `rests`; the view is ready when the first picture has been carried out.
+    pub fn new(machine: &Arc<Machine>, overrides: Overrides, rests: mpsc::UnboundedReceiver<JobId>) -> Self {
         let path = machine.layout.overrides();
         let watch = FileWatch::start(&path).inspect_err(|error| {
             warn!(path = %path.display(), %error, "what other hosts are asked is noticed on a timer only");
@@ -98,7 +114,10 @@ impl Reconciler {
             overrides,
             watch: watch.ok(),
             observed: Observed::new(),
-            actors: BTreeMap::new(),
+            actors: Actors::new(machine),
+            rests,
+            rested: 0,
+            steps: machine.clock.steps(),
             leaving: JoinSet::new(),
             left: BTreeMap::new(),
             back: BTreeMap::new(),
@@ -129,14 +148,28 @@ impl Reconciler {
                 Some(Ok(id)) = self.leaving.join_next() => Heard::Left(id),
                 // Cancel-safe: what was not told yet is told next.
                 () = told(self.watch.as_ref()) => Heard::Overrides,
+                // Cancel-safe: `recv` loses nothing. The machine keeps a sender.
+                Some(id) = self.rests.recv() => Heard::Rests(id),
+                // Cancel-safe: a turn that is dropped goes back.
+                Some(turn) = self.actors.turn(), if self.actors.is_called() => Heard::Turn(turn),
+                // Cancel-safe: a step between two turns is heard in the next.
+                () = self.steps.next() => Heard::ClockStepped,
+                // Cancel-safe: when the next is due is asked for again.
+                woke = at(&self.machine.clock, self.actors.wake_at()) => Heard::Woke(woke),
             };
             match heard {
                 Heard::Command(Some(command)) => self.command(command).await,
                 Heard::Round(Some(round)) => self.round(round).await,
                 Heard::Left(id) => self.has_left(&id),
                 Heard::Overrides => self.heed_overrides(true).await,
+                Heard::Turn(turn) => self.actors.wake_called(turn),
+                Heard::Rests(id) => self.rests(&id).await,
+                // Attended to below, as after everything else.
+                Heard::Woke(Woke::Due) => {}
+                Heard::Woke(Woke::ClockStepped) | Heard::ClockStepped => self.actors.call_scheduled(),
                 Heard::Stop | Heard::Command(None) | Heard::Round(None) => break,
             }
+            self.actors.wake_due(self.machine.now().wall);
         }
         commands.close();
         while let Ok(command) = commands.try_recv() {
@@ -152,13 +185,15 @@ impl Reconciler {
         self.watch = None;
         let told = *stop.borrow_and_update();
         self.tell_all(ending(told)).await;
-        let mut actors = std::mem::take(&mut self.actors);
+        let actors = self.actors.take_living();
         let left = std::mem::take(&mut self.left).into_values();
-        let mut inboxes: Vec<_> = actors.values_mut().filter_map(|actor| actor.inbox().cloned()).chain(left).collect();
+        let mut inboxes: Vec<_> = actors.iter().map(|living| living.inbox.clone()).chain(left).collect();
         let ended = async {
-            for living in actors.into_values().filter_map(|actor| actor.living) {
-                // An actor that panicked has told so already.
-                let _ = living.life.await;
+            for living in actors {
+                // One that let go at this moment has nothing to end. One that panicked has told so already.
+                if let Ok(Some(resting)) = living.life.await {
+                    resting.refuse();
+                }
             }
             while self.leaving.join_next().await.is_some() {}
         };
@@ -177,7 +212,7 @@ impl Reconciler {
     }
 
     async fn tell_all(&mut self, ending: Ending) {
-        for inbox in self.actors.values_mut().filter_map(Actor::inbox).chain(self.left.values_mut()) {
+        for inbox in self.actors.inboxes().chain(self.left.values_mut()) {
             // One that has ended needs no telling.
             let _ = inbox.send(JobMessage::End(ending)).await;
         }
@@ -219,6 +254,7 @@ impl Reconciler {
                 Change::Add(found) => self.add(found),
                 Change::Update(found) => told.extend(self.update(found).await),
             }
+            self.attend().await;
         }
         if replies.is_empty() {
             return;
@@ -243,29 +279,33 @@ impl Reconciler {
         if !is_other && !all {
             return;
         }
-        let is_news = |(id, actor): &(&JobId, &Actor)| self.overrides.wishes(id) != **actor.wishes();
-        let news: Vec<JobId> = self.actors.iter().filter(is_news).map(|(id, _)| id.clone()).collect();
+        let is_news = |(id, wishes): &(&JobId, &Asked)| self.overrides.wishes(id) != ***wishes;
+        let news: Vec<JobId> = self.actors.wishes().filter(is_news).map(|(id, _)| id.clone()).collect();
         for id in news {
             let Some(found) = self.observed.get(&id).cloned() else { continue };
             let wishes = self.overrides.wishes(&id);
             info!(job = %id, stopped = wishes.stopped.is_some(), "another host was asked something of a job");
-            self.tell(&id, Update { found, wishes: wishes.into() }, None).await;
+            self.actors.tell(&id, Update { found, wishes: wishes.into() }, None).await;
         }
     }
 
     async fn retire(&mut self, id: &JobId) {
         self.observed.remove(id);
         self.machine.copies.forget(id);
-        let Some(actor) = self.actors.remove(id) else { return };
-        let Some(Living { mut inbox, life }) = actor.living else {
-            return self.machine.view.remove(id, self.machine.now().wall);
+        let Living { mut inbox, life } = match self.actors.remove(id) {
+            Some(State::Living(living)) => living,
+            Some(State::Resting(_) | State::Gone) => return self.machine.view.remove(id, self.machine.now().wall),
+            None => return,
         };
         let _ = inbox.send(JobMessage::End(Ending::Removed)).await;
         self.left.insert(id.clone(), inbox);
-        let id = id.clone();
+        let (id, machine) = (id.clone(), Arc::clone(&self.machine));
         self.leaving.spawn(async move {
-            // An actor that panicked has told so already.
-            let _ = life.await;
+            // One that let go at this moment did not hear of it. One that panicked has told so already.
+            if let Ok(Some(resting)) = life.await {
+                resting.refuse();
+                machine.view.remove(&id, machine.now().wall);
+            }
             id
         });
     }
@@ -289,7 +329,7 @@ impl Reconciler {
             info!(job = %id, "a job was added");
         }
         let past = self.past(&id);
-        self.actors.insert(id, Actor::begin(&self.machine, update, trigger, past));
+        self.actors.begin(id, update, trigger, past);
     }
 
     async fn update(&mut self, found: Arc<Found>) -> Option<tokio::sync::oneshot::Receiver<Result<(), CommandError>>> {
@@ -300,7 +340,7 @@ impl Reconciler {
         self.observed.insert(id.clone(), Arc::clone(&found));
         let update = Update { wishes: self.overrides.wishes(&id).into(), found };
         let (reply, told) = tokio::sync::oneshot::channel();
-        self.tell(&id, update, Some(reply)).await;
+        self.actors.tell(&id, update, Some(reply)).await;
         Some(told)
     }
 
@@ -341,18 +381,11 @@ impl Reconciler {
     }
 
     async fn pass<T>(&mut self, job: &JobId, reply: Reply<T>, message: impl FnOnce(Reply<T>) -> JobMessage) {
-        match self.actors.get_mut(job) {
-            None => drop(reply.send(Err(CommandError::NoJob(job.clone())))),
-            Some(actor) => {
-                let message = message(reply);
-                let sent = match actor.awake(&self.machine, job) {
-                    Some(inbox) => inbox.send(message).await,
-                    None => Err(Box::new(message)),
-                };
-                if let Err(message) = sent {
-                    message.refuse();
-                }
-            }
+        if !self.actors.contains(job) {
+            return drop(reply.send(Err(CommandError::NoJob(job.clone()))));
+        }
+        if let Err(message) = self.actors.send(job, message(reply)).await {
+            message.refuse();
         }
     }
 }

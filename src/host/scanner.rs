@@ -30,7 +30,7 @@ use crate::{
         discover::{self, Interpreters},
         settle::{Due, DueJob, Settle, quiet_of},
     },
-    host::{handle::Reply, machine::Machine, supervisor::until},
+    host::{handle::Reply, machine::Machine, waits::until},
     model::{
         hint::Hint,
         id::{JobId, JobKind},

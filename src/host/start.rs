@@ -32,7 +32,13 @@ use crate::{
         scanner::{self, Scanner},
         view::View,
     },
-    model::{config::Config, event::EventId, log::LineStyle, time::Wall},
+    model::{
+        config::Config,
+        event::EventId,
+        id::{JobId, JobKind},
+        log::LineStyle,
+        time::Wall,
+    },
     os::{
         clock::Clock,
         file::{self, Access, Durability},
@@ -128,7 +134,8 @@ impl Host {
         let lock = take_lock(&layout).await?;
         let (scan, requested) = mpsc::channel(scanner::REQUESTS_MAX);
         let cgroups = cgroups(&config);
-        let (machine, open) = machine(config, layout, zone, scan, cgroups)?;
+        let (rests, told_of_rests) = mpsc::unbounded_channel();
+        let (machine, open) = machine(config, layout, zone, (scan, rests), cgroups)?;
         recovery::recover(&machine, open).await;
         neighbours::look(&machine);
         sweep_jobs(&machine).await;
@@ -140,7 +147,7 @@ impl Host {
         let (commands, commanded) = mpsc::channel(COMMANDS_MAX);
         tokio::spawn(app_settings::follow(Arc::clone(&machine.settings), commands.clone()));
         let (stop, stopping) = watch::channel(Stopping::No);
-        let reconciler = Reconciler::new(&machine, overrides).live(commanded, rounds, stopping);
+        let reconciler = Reconciler::new(&machine, overrides, told_of_rests).live(commanded, rounds, stopping);
         let reconciler = tokio::spawn(reconciler);
         let (hooks, orders) = Hooks::open(machine.layout.clone(), machine.config.public_url.clone());
         let hooks = Arc::new(hooks);
@@ -254,7 +261,7 @@ async fn clear(machine: &Arc<Machine>) {
 
 /// Makes the folders that must be there.
 fn prepare(config: &Config, layout: &Layout) -> Result<(), StartError> {
-    for kind in crate::model::id::JobKind::ALL {
+    for kind in JobKind::ALL {
         let folder = config.jobs.join(kind.as_str());
         // A root that others write, and this host only reads, is fine.
         if let Err(error) = file::create_folders(&folder) {
@@ -297,7 +304,7 @@ fn machine(
     config: Arc<Config>,
     layout: Layout,
     zone: Zone,
-    scan: mpsc::Sender<scanner::ScanRequest>,
+    (scan, rests): (mpsc::Sender<scanner::ScanRequest>, mpsc::UnboundedSender<JobId>),
     cgroups: Option<Cgroups>,
 ) -> Result<Opened, StartError> {
     let clock = Clock::start();
@@ -326,6 +333,7 @@ fn machine(
         gone_look: GoneLook::default(),
         copies,
         scan,
+        rests,
         pruner: Pruner::default(),
         packer,
         view,

@@ -26,6 +26,7 @@ use crate::{
         wanted::{self, Standing},
     },
     host::{
+        dispatcher::Resting,
         handle::{CommandError, Reply},
         instances,
         keeper::{Keeper, Past},
@@ -34,6 +35,7 @@ use crate::{
         publish,
         run::{Fact, Facts, FactsOfRuns, Finished},
         view::JobView,
+        waits::until,
     },
     model::{
         id::{JobId, RunId},
@@ -126,7 +128,13 @@ impl Supervisor {
         })
     }
 
-    async fn live(mut self: Box<Self>, mut inbox: Messages, mut facts: FactsOfRuns, trigger: Trigger) {
+    /// A job that is kept running never rests.
+    async fn live(
+        mut self: Box<Self>,
+        mut inbox: Messages,
+        mut facts: FactsOfRuns,
+        trigger: Trigger,
+    ) -> Option<Resting> {
         if let Some(job) = &self.job {
             self.keeper.prune(job);
             if let Err(error) = self.log.prune(self.machine.now()) {
@@ -173,6 +181,7 @@ impl Supervisor {
             self.publish();
         }
         self.leave(inbox);
+        None
     }
 
     fn leave(mut self, mut inbox: Messages) {
@@ -387,14 +396,5 @@ impl Supervisor {
             paused: None,
         };
         self.machine.view.publish(view, now.wall);
-    }
-}
-
-/// Sleeps until the deadline, for ever without one.
-pub async fn until(clock: &crate::os::clock::Clock, deadline: Option<crate::model::time::Mono>) {
-    match deadline {
-        // Boxed, for an actor keeps room for all that it may wait for, and most never wait for a moment.
-        Some(deadline) => Box::pin(clock.sleep_until(deadline)).await,
-        None => std::future::pending().await,
     }
 }

@@ -3,11 +3,10 @@
 use std::{cmp::Ordering, collections::BTreeMap, fmt, path::Path, sync::Arc};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use crate::model::{
     id::{JobId, JobKind},
-    settings::{GRACE_CONTINUOUS, GRACE_TRIGGERED, Settings},
+    settings::{GRACE_CONTINUOUS, GRACE_TRIGGERED, Settings, WrittenSettings},
 };
 
 /// A hash of content: equal hashes mean equal bytes.
@@ -213,7 +212,7 @@ pub struct Found {
     /// What is wrong with it, the worst first.
     pub problems: Vec<Problem>,
     /// Settings as far as they could be read: for the lists of the API.
-    pub raw_settings: Map<String, Value>,
+    pub raw_settings: WrittenSettings,
 }
 
 /// What should be: every folder.

@@ -9,7 +9,8 @@ use std::{
     time::Duration,
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Map, Value, value::RawValue};
 
 use crate::model::{exit::StopSignal, time::Wall};
 
@@ -74,6 +75,10 @@ pub struct Settings {
     /// How much log is kept.
     pub log: LogSetting,
 }
+
+/// A job's settings as its user wrote them: an object of JSON, kept as text, for most jobs of a large host are never asked.
+#[derive(Clone, Debug, Default)]
+pub struct WrittenSettings(Option<Box<RawValue>>);
 
 /// One schedule as written. The text is valid: whoever reads the settings has parsed it once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,6 +193,39 @@ impl Settings {
     /// Returns how long a run may be quiet, where `host` is the limit of jobs that say nothing.
     pub fn idle_limit(&self, host: Option<Duration>) -> Option<Duration> {
         self.idle_timeout.or(host).filter(|limit| !limit.is_zero())
+    }
+}
+
+impl WrittenSettings {
+    /// Keeps an object.
+    pub fn new(settings: &Map<String, Value>) -> Self {
+        // What came from JSON has nothing that JSON has not.
+        let text = || serde_json::value::to_raw_value(settings).ok();
+        Self(if settings.is_empty() { None } else { text() })
+    }
+
+    /// Returns the object; an empty one where nothing is written.
+    pub fn to_map(&self) -> Map<String, Value> {
+        self.0.as_ref().and_then(|text| serde_json::from_str(text.get()).ok()).unwrap_or_default()
+    }
+
+    fn text(&self) -> &str {
+        self.0.as_ref().map_or("", |text| text.get())
+    }
+}
+
+impl PartialEq for WrittenSettings {
+    fn eq(&self, other: &Self) -> bool {
+        self.text() == other.text()
+    }
+}
+
+impl Serialize for WrittenSettings {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Some(text) => text.serialize(serializer),
+            None => Map::new().serialize(serializer),
+        }
     }
 }
 

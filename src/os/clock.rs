@@ -10,7 +10,10 @@
 #[cfg_attr(not(target_os = "linux"), path = "clock/alarms_none.rs")]
 mod alarms;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::sync::watch;
 
@@ -32,24 +35,46 @@ pub enum Woke {
     ClockStepped,
 }
 
+/// Hears of every step of the wall clock, also of one between two calls; where the system does not report them, within a
+/// minute.
+#[derive(Debug)]
+pub struct Steps {
+    clock: Clock,
+    heard: Option<watch::Receiver<u64>>,
+    seen: u64,
+}
+
+/// Steps of the wall clock that were seen by comparing it with the monotonic one.
+#[derive(Debug)]
+struct Compared {
+    last: Now,
+    steps: u64,
+}
+
 /// Reads both clocks. Clones share their start.
 #[derive(Clone, Debug)]
 pub struct Clock {
     start: Duration,
     /// Tell of moments and steps of the wall clock; `None` where the system does not report them.
     alarms: Option<Arc<Alarms>>,
+    compared: Arc<Mutex<Compared>>,
 }
 
 impl Clock {
     /// Starts the monotonic clock at zero. Called within a runtime, it also listens for steps of the wall clock.
     pub fn start() -> Self {
         let alarms = tokio::runtime::Handle::try_current().is_ok().then(Alarms::start).and_then(Result::ok);
-        Self { start: since_boot(), alarms }
+        Self::with(since_boot(), alarms)
+    }
+
+    fn with(start: Duration, alarms: Option<Arc<Alarms>>) -> Self {
+        let last = Now { mono: Mono(since_boot().saturating_sub(start)), wall: wall_now() };
+        Self { start, alarms, compared: Arc::new(Mutex::new(Compared { last, steps: 0 })) }
     }
 
     /// Returns one that is only read: it has a part in no file of the host's.
     pub fn to_read(&self) -> Self {
-        Self { start: self.start, alarms: None }
+        Self::with(self.start, None)
     }
 
     /// Reads both clocks.
@@ -97,9 +122,24 @@ impl Clock {
         }
     }
 
-    /// Waits until the wall clock is set, for ever where the system does not report that.
-    pub async fn step(&self) {
-        stepped(&mut self.listener()).await;
+    /// Returns how often the wall clock was set since the start.
+    pub fn steps_so_far(&self) -> u64 {
+        let told = self.alarms.as_ref().map_or(0, |alarms| *alarms.steps.borrow());
+        told + if self.hears_steps() { 0 } else { self.compare(self.now()) }
+    }
+
+    /// Begins to listen for steps of the wall clock.
+    pub fn steps(&self) -> Steps {
+        Steps { seen: self.steps_so_far(), heard: self.listener(), clock: self.clone() }
+    }
+
+    /// Compares both clocks with what they showed last, and returns how often they had run apart so far.
+    fn compare(&self, now: Now) -> u64 {
+        let mut compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+        if ran_apart(compared.last, now) {
+            *compared = Compared { last: now, steps: compared.steps + 1 };
+        }
+        compared.steps
     }
 
     /// Lets the time until a moment pass, or a part of it.
@@ -120,6 +160,23 @@ impl Clock {
 
     fn hears_steps(&self) -> bool {
         self.alarms.as_ref().is_some_and(|alarms| alarms.are_attended())
+    }
+}
+
+impl Steps {
+    /// Waits until the wall clock is set. Cancel-safe.
+    pub async fn next(&mut self) {
+        loop {
+            let so_far = self.clock.steps_so_far();
+            if std::mem::replace(&mut self.seen, so_far) != so_far {
+                return;
+            }
+            if self.clock.hears_steps() {
+                stepped(&mut self.heard).await;
+            } else {
+                tokio::time::sleep(SLICE_MAX).await;
+            }
+        }
     }
 }
 
@@ -215,11 +272,27 @@ mod tests {
 
     #[test]
     fn clocks_that_run_apart_are_a_step_in_either_direction() {
-        let clock = Clock { start: since_boot(), alarms: None };
+        let clock = Clock::with(since_boot(), None);
         let now = clock.now();
         let later = now.after(Duration::from_secs(60));
         assert!(!ran_apart(now, later));
         assert!(ran_apart(now, Now { wall: now.wall, ..later }));
         assert!(ran_apart(now, Now { mono: now.mono, ..later }));
+        // Seen once each, however long after.
+        assert_eq!(clock.compare(later), 0);
+        assert_eq!(clock.compare(Now { mono: now.mono, ..later }), 1);
+        assert_eq!(clock.compare(Now { mono: now.mono, ..later }.after(Duration::from_secs(600))), 1);
+        assert_eq!(clock.compare(later.after(Duration::from_secs(600))), 2);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_step_between_two_calls_is_heard() {
+        let clock = Clock::start();
+        let (mut steps, before) = (clock.steps(), clock.steps_so_far());
+        clock.alarms.as_ref().expect("the kernel agrees to report steps").step();
+        steps.next().await;
+        assert_eq!(clock.steps_so_far(), before + 1);
+        assert!(futures_util::FutureExt::now_or_never(steps.next()).is_none(), "it is heard once");
     }
 }

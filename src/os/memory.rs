@@ -5,8 +5,8 @@
 //! 64 KiB at a time; a host with nothing to do needs next to nothing. And it fills the heap: with ten thousand folders, lists
 //! of all of them take some megabytes, which the allocator keeps when they are gone.
 
-/// Things, such as files, that leave megabytes behind: fewer are not worth the milliseconds.
-const THINGS_MANY: usize = 10_000;
+/// Things, such as files and jobs, that leave megabytes behind: fewer are not worth the milliseconds.
+pub const THINGS_MANY: usize = 10_000;
 
 /// Free bytes at the end of an arena from which they are given back, and size from which a piece is given back by itself. With
 /// less, lists of ten thousand jobs and searches in logs make the kernel find the same pages again and again: one of 300 MB took

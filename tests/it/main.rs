@@ -30,6 +30,7 @@ mod own;
 mod own_api;
 mod promises;
 mod put;
+mod rests;
 mod schedules;
 mod settings;
 mod shown;

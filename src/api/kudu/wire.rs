@@ -5,7 +5,6 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use super::{
     files::{JobFiles, RunFiles},
@@ -18,6 +17,7 @@ use crate::{
         dotnet,
         id::{Instance, JobKind, RunId},
         run::{RunPhase, RunRecord},
+        settings::WrittenSettings,
         status::StateWord,
         time::Wall,
     },
@@ -64,7 +64,7 @@ struct KuduCommon<'a> {
     kind: JobKind,
     error: Option<String>,
     using_sdk: bool,
-    settings: &'a Map<String, Value>,
+    settings: &'a WrittenSettings,
 }
 
 /// A run of a triggered job.

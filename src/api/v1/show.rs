@@ -39,7 +39,7 @@ pub fn job(view: &JobView, now: Wall) -> JobWire {
         paused: view.paused.as_deref().map(pause),
         schedules: schedules.unwrap_or_default(),
         restarts: view.restarts,
-        settings: found.raw_settings.clone(),
+        settings: found.raw_settings.to_map(),
     }
 }
 

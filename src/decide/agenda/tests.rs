@@ -9,7 +9,7 @@ use crate::model::{
     id::{Instance, JobId, JobKind, JobName},
     job::{ContentHash, Manifest, Script},
     journal,
-    settings::Settings,
+    settings::{ScheduleSetting, Settings},
 };
 
 fn job(expressions: &[&str]) -> Job {

@@ -92,6 +92,8 @@ fn when_it_runs(form: &mut Form<'_>, s: &mut Settings) {
     form.key(several, List(one, 0..=SCHEDULES_MAX), |v| s.schedules = v);
     s.schedules.insert(0, first);
     s.schedules.retain(|schedule| !schedule.expression.is_empty());
+    // Kept as long as the job is there, and mostly one.
+    s.schedules.shrink_to_fit();
     for schedule in &mut s.schedules {
         schedule.time_zone = schedule.time_zone.take().or_else(|| own_zone.clone());
     }

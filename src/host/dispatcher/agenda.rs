@@ -43,6 +43,8 @@ pub struct Agenda {
     was_planned: bool,
     /// When the rest ends by itself that the schedules have now.
     rest_end: Option<Wall>,
+    /// How often the clock had been set when it was looked at last.
+    steps: u64,
 }
 
 /// Why schedules rest, or rested.
@@ -66,9 +68,39 @@ impl Agenda {
         Self { plan: agenda::Agenda::new(served, machine.began), is_settled, ..Self::default() }
     }
 
+    /// Makes the empty agenda of a job that rested without a schedule: one that comes from now on is a new one.
+    pub fn without_schedules(machine: &Machine) -> Self {
+        Self { plan: agenda::Agenda::new(None, machine.began), is_settled: true, ..Self::default() }
+    }
+
     /// Returns the same where what waited when the last host ended has had its answers.
     pub fn settled(self) -> Self {
         Self { is_settled: true, ..self }
+    }
+
+    /// Returns what is kept of it while its job rests.
+    pub fn set_aside(mut self) -> Self {
+        self.plan.set_aside();
+        Self { log: None, ..self }
+    }
+
+    /// Tells whether the clock was set since it was looked at.
+    pub fn is_stale(&self, machine: &Machine) -> bool {
+        self.steps != machine.clock.steps_so_far()
+    }
+
+    /// Takes up what was kept.
+    pub fn take_up(mut self, machine: &Machine, job: &Job) -> Self {
+        self.open_log(machine, job);
+        self
+    }
+
+    fn open_log(&mut self, machine: &Machine, job: &Job) {
+        if self.plan.has_schedules() && self.log.is_none() {
+            let dir = machine.layout.job(&job.id);
+            let policy = log_policy(&job.settings.log);
+            self.log = Some(machine.log_named(dir, SCHEDULER_LOG, Sharing::Shared, policy));
+        }
     }
 
     /// Returns whether there are schedules, resting or not.
@@ -98,16 +130,13 @@ impl Agenda {
 
     /// Takes over a job's schedules. Those that it had before go on where they are.
     pub fn plan(&mut self, machine: &Machine, job: &Job, rest: Rest) {
+        self.steps = machine.clock.steps_so_far();
         let now = machine.now().wall;
         let is_first = !std::mem::replace(&mut self.was_planned, true);
         let end = std::mem::replace(&mut self.rest_end, rest.end).filter(|end| *end <= now);
         self.plan.rest_until(rest.end);
         let planned = self.plan.plan(job, &machine.engine().zone, now, rest.why);
-        if self.plan.has_schedules() && self.log.is_none() {
-            let dir = machine.layout.job(&job.id);
-            let policy = log_policy(&job.settings.log);
-            self.log = Some(machine.log_named(dir, SCHEDULER_LOG, Sharing::Shared, policy));
-        }
+        self.open_log(machine, job);
         if let Some(why) = planned.freed {
             self.pass_over(machine, job, &why, end.map_or(now, last_moment));
         } else if let Some((why, end)) = rest.ended.filter(|_| is_first) {
@@ -128,6 +157,7 @@ impl Agenda {
         job: &Job,
         mut ask: impl FnMut(Trigger, Option<String>) -> (RunId, Answer),
     ) {
+        self.steps = machine.clock.steps_so_far();
         self.is_settled = self.is_settled || remains(machine, job) == Remains::default();
         if self.plan.rests() && self.is_settled {
             return;

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     decide::hooks::{self as policy, DELAY_MAX, Verdict},
-    host::{handle::ChangeError, instances, machine::Machine, supervisor::until},
+    host::{handle::ChangeError, instances, machine::Machine, waits::until},
     model::{
         event::EventId,
         hook::{Attempt, AttemptOutcome, Delivery, DeliveryId, Hook, HookId, LastCall},

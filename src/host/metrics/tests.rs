@@ -47,7 +47,7 @@ fn view(id: &JobId, state: StateWord) -> Arc<JobView> {
         dir: std::path::Path::new("").into(),
         job: None,
         problems: Vec::new(),
-        raw_settings: serde_json::Map::new(),
+        raw_settings: crate::model::settings::WrittenSettings::default(),
     };
     Arc::new(JobView {
         found: Arc::new(found),

@@ -12,7 +12,7 @@ use crate::{
 impl Reconciler {
     /// Answers as soon as no actor of the job is left; none begins then before the job is forgotten.
     pub(super) fn let_go(&mut self, job: JobId, reply: Reply<()>) {
-        if self.actors.contains_key(&job) {
+        if self.actors.contains(&job) {
             let text = format!("the folder of job `{job}` came back while it was being deleted; the job runs on");
             return drop(reply.send(Err(CommandError::Failed(text))));
         }

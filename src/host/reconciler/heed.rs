@@ -7,20 +7,21 @@ use tokio::sync::oneshot;
 use super::Reconciler;
 use crate::{
     host::{handle::Reply, message::Update},
-    model::id::JobId,
+    model::{id::JobId, wish::Asked},
 };
 
 impl Reconciler {
     /// Tells every actor to look at its job again, and answers when all have.
     pub(super) async fn heed_settings(&mut self, reply: Option<Reply<()>>) {
         let mut told = Vec::new();
-        let ids: Vec<JobId> = self.actors.keys().cloned().collect();
-        for id in ids {
-            let (Some(actor), Some(found)) = (self.actors.get(&id), self.observed.get(&id)) else { continue };
-            let update = Update { found: Arc::clone(found), wishes: actor.wishes().clone() };
+        let all: Vec<(JobId, Asked)> = self.actors.wishes().map(|(id, wishes)| (id.clone(), wishes.clone())).collect();
+        for (id, wishes) in all {
+            let Some(found) = self.observed.get(&id) else { continue };
+            let update = Update { found: Arc::clone(found), wishes };
             let (heard, hears) = oneshot::channel();
-            self.tell(&id, update, Some(heard)).await;
+            self.actors.tell(&id, update, Some(heard)).await;
             told.push(hears);
+            self.attend().await;
         }
         let Some(reply) = reply else { return };
         tokio::spawn(async move {

@@ -60,7 +60,7 @@ impl Reconciler {
         info!(job = job.as_ref().map(tracing::field::display), ?wish, %who, "keeping what was asked");
         let ids = match &job {
             Some(job) => vec![job.clone()],
-            None => self.actors.keys().cloned().collect(),
+            None => self.actors.ids().cloned().collect(),
         };
         let mut told = Vec::new();
         for id in ids {
@@ -70,6 +70,7 @@ impl Reconciler {
                 Ok(found) => told.extend(self.tell_wishes(&id, found).await),
                 Err(error) => return drop(reply.send(Err(error))),
             }
+            self.attend().await;
         }
         answer_when_told(told, reply);
     }
@@ -115,7 +116,7 @@ impl Reconciler {
         self.observed.insert(job.clone(), Arc::clone(&found));
         let update = Update { found, wishes: self.overrides.wishes(job).into() };
         let (reply, told) = oneshot::channel();
-        self.tell(job, update, Some(reply)).await;
+        self.actors.tell(job, update, Some(reply)).await;
         Some(told)
     }
 }

@@ -13,7 +13,7 @@ use crate::model::{
 
 fn found(id: &JobId) -> Arc<Found> {
     let folder = Path::new("/jobs");
-    let (job, problems, raw_settings) = (None, Vec::new(), serde_json::Map::default());
+    let (job, problems, raw_settings) = (None, Vec::new(), crate::model::settings::WrittenSettings::default());
     Arc::new(Found { id: id.clone(), root: folder.into(), dir: folder.into(), job, problems, raw_settings })
 }
 
