@@ -113,6 +113,11 @@ impl Agenda {
         Self { served, away_until: Some(began), ..Self::default() }
     }
 
+    /// Lets the first schedules count from `begin` on, where the journal does not tell: they are taken over later than they came.
+    pub fn begin(&mut self, begin: Wall) {
+        self.served.get_or_insert(begin);
+    }
+
     /// Forgets all schedules.
     pub fn clear(&mut self) {
         self.entries.clear();

@@ -147,13 +147,16 @@ impl Dispatcher {
     ) -> Option<Resting> {
         match beginning {
             Beginning::Birth(trigger) => self.begin_life(&trigger),
-            Beginning::Rest if self.agenda.is_stale(&self.machine) => self.occur(),
-            Beginning::Rest | Beginning::Done => {}
+            Beginning::Done => {}
         }
         // The next may begin.
         drop(turn);
         let mut is_told = true;
         loop {
+            // The clock may be set at any time, in the midst of a rest or between two turns.
+            if self.ending.is_none() && self.job.is_some() && self.agenda.is_stale(&self.machine) {
+                self.occur();
+            }
             self.settle();
             self.publish();
             let clock = self.machine.clock.clone();

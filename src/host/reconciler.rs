@@ -286,6 +286,7 @@ impl Reconciler {
             let wishes = self.overrides.wishes(&id);
             info!(job = %id, stopped = wishes.stopped.is_some(), "another host was asked something of a job");
             self.actors.tell(&id, Update { found, wishes: wishes.into() }, None).await;
+            self.attend().await;
         }
     }
 

@@ -299,3 +299,22 @@ fn a_line_for_several_due_times_tells_of_the_oldest_too() {
     ];
     assert_eq!(spans, wanted);
 }
+
+#[test]
+fn a_job_that_is_taken_over_late_is_answered_for_since_it_came() {
+    for (came, outcomes) in [(Some("10T08:59:58"), vec!["10T09:00:00 Ran"]), (None, vec![])] {
+        let mut agenda = Agenda::new(None, at("10T00:00:00"));
+        if let Some(came) = came {
+            agenda.begin(at(came));
+        }
+        let mut host = Host { agenda, job: Arc::new(job(&["0 0 * * * *"])) };
+        host.agenda.plan(&host.job, &Zone::utc(), at("10T09:00:02"), None);
+        let mut journal = Journal::default();
+        host.serve(&mut journal, "10T09:00:02");
+        assert_eq!(journal.outcomes(), outcomes, "{came:?}");
+    }
+    // What the journal tells comes first.
+    let mut agenda = Agenda::new(Some(at("10T07:00:00")), at("10T08:59:57"));
+    agenda.begin(at("10T08:59:58"));
+    assert_eq!(agenda.served, Some(at("10T07:00:00")));
+}

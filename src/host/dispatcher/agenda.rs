@@ -68,6 +68,12 @@ impl Agenda {
         Self { plan: agenda::Agenda::new(served, machine.began), is_settled, ..Self::default() }
     }
 
+    /// Returns the same where the first schedules count from `begin` on, unless the journal tells since when.
+    pub fn begun(mut self, begin: Wall) -> Self {
+        self.plan.begin(begin);
+        self
+    }
+
     /// Makes the empty agenda of a job that rested without a schedule: one that comes from now on is a new one.
     pub fn without_schedules(machine: &Machine) -> Self {
         Self { plan: agenda::Agenda::new(None, machine.began), is_settled: true, ..Self::default() }
@@ -139,7 +145,7 @@ impl Agenda {
         self.open_log(machine, job);
         if let Some(why) = planned.freed {
             self.pass_over(machine, job, &why, end.map_or(now, last_moment));
-        } else if let Some((why, end)) = rest.ended.filter(|_| is_first) {
+        } else if let Some((why, end)) = rest.ended.filter(|_| is_first && self.has_schedules()) {
             // It ended while no host ran. What was due since is late, what was due before was paused.
             if served(machine, &job.id).is_some_and(|served| served < end) {
                 self.pass_over(machine, job, &why, end);

@@ -53,9 +53,7 @@ struct Birth {
 pub(super) enum Beginning {
     /// With its job, for this reason.
     Birth(Trigger),
-    /// After a rest: when the clock was set meanwhile, what is due is looked at anew.
-    Rest,
-    /// It has begun already.
+    /// It began before.
     Done,
 }
 
@@ -110,7 +108,8 @@ impl Dispatcher {
         if actor.job.as_deref().is_some_and(acts_by_itself) {
             actor.publish();
             let birth = Some(Box::new(Birth { trigger, is_new }));
-            return Err(Resting { agenda: Some(Box::new(actor.agenda)), birth, unheard: Vec::new() });
+            let agenda = Some(Box::new(actor.agenda.begun(since)));
+            return Err(Resting { agenda, birth, unheard: Vec::new() });
         }
         actor.begin_life(&trigger);
         actor.settle_down(heard)
@@ -124,7 +123,7 @@ impl Dispatcher {
         let (actor, heard) = Self::rested(machine, view, wishes, past, agenda);
         let beginning = match birth {
             Some(birth) => Beginning::Birth(birth.trigger),
-            None => Beginning::Rest,
+            None => Beginning::Done,
         };
         actor.spawn(Inbox::with(unheard), heard, beginning, turn)
     }

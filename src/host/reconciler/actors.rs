@@ -12,7 +12,7 @@ use std::{
 use tokio::sync::Semaphore;
 use tracing::debug;
 
-use super::Reconciler;
+use super::{Reconciler, STARTING};
 use crate::{
     decide::at_rest,
     host::{
@@ -46,8 +46,8 @@ pub(super) struct Actors {
     turns: Arc<Semaphore>,
 }
 
-/// Actors that begin at once, where nobody waits for them: after a start or a step of the clock all would, and leave holes in
-/// the heap among what stays.
+/// Actors that begin together where nothing is due and nobody asks: after a start or a step of the clock all would, and leave
+/// holes in the heap among what stays.
 const TURNS: usize = 32;
 
 /// A job's actor.
@@ -314,13 +314,18 @@ impl Reconciler {
         }
     }
 
-    /// Takes note that a job rests. When many do, as after a start, memory is given back that their actors needed.
+    /// Takes note that a job rests. When many do, memory is given back that their actors needed; after the start, when most of
+    /// the program has been run through, that of its pages too.
     pub(super) async fn rests(&mut self, id: &JobId) {
         self.actors.let_rest(id).await;
         self.rested += 1;
         if self.rests.is_empty() && self.rested >= memory::THINGS_MANY {
-            self.rested = 0;
-            tokio::task::spawn_blocking(memory::give_back);
+            let rested = std::mem::take(&mut self.rested);
+            let is_starting = self.machine.now().mono.since(self.started) < STARTING;
+            tokio::task::spawn_blocking(move || match is_starting {
+                true => memory::give_back(),
+                false => memory::tidy_after(rested),
+            });
         }
     }
 
