@@ -298,9 +298,11 @@ fn cgroups(config: &Config) -> Option<Cgroups> {
     }
 }
 
-type Opened = (Arc<Machine>, Option<crate::store::open_runs::Open>);
+/// The machine, and what the journal of runs told.
+pub(super) type Opened = (Arc<Machine>, Option<crate::store::open_runs::Open>);
 
-fn machine(
+/// Opens the machine below the host; it asks for folders to be read, and tells of jobs that rest, by the two channels.
+pub(super) fn machine(
     config: Arc<Config>,
     layout: Layout,
     zone: Zone,

@@ -4,6 +4,9 @@
 //! An actor that lets go closes its inbox first, tells that it rests, and gives back what is kept of its job as it ends. So
 //! whoever finds an inbox closed has what it needs a moment later, and no message is lost.
 
+#[cfg(all(test, target_os = "linux"))]
+mod tests;
+
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,

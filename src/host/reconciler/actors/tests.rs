@@ -1,0 +1,161 @@
+use std::path::Path;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::*;
+use crate::{
+    decide::zone::Zone,
+    host::start,
+    model::{
+        config::{Config, DoorConfig, EngineSettings},
+        id::{Instance, JobName},
+        job::{ContentHash, Found, Job, Manifest, Script},
+        log::TimestampFormat,
+        settings::{ScheduleSetting, Settings, WrittenSettings},
+    },
+    store::layout::Layout,
+};
+
+/// One job that is due once a year, on a machine without a host.
+struct World {
+    actors: Actors,
+    rests: mpsc::UnboundedReceiver<JobId>,
+    id: JobId,
+    _root: tempfile::TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let root = tempfile::tempdir().expect("a folder");
+        let config = config(root.path());
+        for folder in ["jobs", "data/jobs/triggered", "data/webjobd/hosts/a", "temp"] {
+            std::fs::create_dir_all(root.path().join(folder)).expect("a folder");
+        }
+        let layout = Layout::new(config.data.clone(), config.instance.clone());
+        let (rests, told) = mpsc::unbounded_channel();
+        let channels = (mpsc::channel(1).0, rests);
+        let (machine, _) = start::machine(config.into(), layout, Zone::utc(), channels, None).expect("a machine");
+        let id = JobId { kind: JobKind::Triggered, name: JobName::parse("yearly").expect("a name") };
+        let mut actors = Actors::new(&machine);
+        actors.begin(id.clone(), update(&id), Trigger::Startup, Past::None);
+        Self { actors, rests: told, id, _root: root }
+    }
+
+    /// Lets the actor begin that is called, and waits until it has let go; nobody has taken what it left.
+    async fn until_let_go(&mut self) {
+        let turn = self.actors.turn().await.expect("a turn");
+        self.actors.wake_called(turn);
+        assert!(self.is_living());
+        assert_eq!(self.rests.recv().await.as_ref(), Some(&self.id));
+    }
+
+    fn is_living(&self) -> bool {
+        matches!(self.actors.all[&self.id].state, State::Living(_))
+    }
+
+    fn is_at_rest(&self) -> bool {
+        matches!(self.actors.all[&self.id].state, State::Resting(_)) && self.actors.wake_at().is_some()
+    }
+}
+
+fn config(root: &Path) -> Config {
+    Config {
+        root: root.to_owned(),
+        jobs: root.join("jobs"),
+        data: root.join("data"),
+        temp: root.join("temp"),
+        listen: ([127, 0, 0, 1], 0).into(),
+        instance: Instance::new("a"),
+        public_url: None,
+        timestamps: TimestampFormat::Kudu,
+        interpreters: BTreeMap::new(),
+        insecure_http: false,
+        door: DoorConfig::default(),
+        kudu_strict: false,
+        kudu: EngineSettings::default(),
+        env: BTreeMap::new(),
+    }
+}
+
+fn update(id: &JobId) -> Update {
+    let schedule = ScheduleSetting { expression: "0 0 0 1 1 *".to_owned(), time_zone: None, args: None, label: None };
+    let script = Script {
+        run_command: "run.sh".to_owned(),
+        dir: Path::new("").into(),
+        script_host: "BashScriptHost",
+        program: vec!["true".to_owned()],
+        in_place_default: false,
+    };
+    let job = Job {
+        id: id.clone(),
+        root: Path::new("/jobs/triggered/yearly").into(),
+        script,
+        settings: Settings { schedules: vec![schedule], ..Settings::default() }.into(),
+        content: ContentHash([0; 16]),
+        files: Manifest::default(),
+        disable_marker: false,
+    };
+    let found = Found {
+        id: id.clone(),
+        root: Arc::clone(&job.root),
+        dir: Path::new("").into(),
+        job: Some(job.into()),
+        problems: Vec::new(),
+        raw_settings: WrittenSettings::default(),
+    };
+    Update { found: found.into(), wishes: Asked::default() }
+}
+
+#[tokio::test]
+async fn a_job_begins_in_its_turn_and_rests_when_there_is_nothing_to_do() {
+    let mut world = World::new();
+    assert!(world.actors.is_called() && !world.is_living() && world.actors.wake_at().is_none());
+    world.until_let_go().await;
+    world.actors.let_rest(&world.id).await;
+    assert!(world.is_at_rest() && !world.actors.is_called());
+    let at = world.actors.wake_at().expect("it is due next year");
+    world.actors.wake_due(at - std::time::Duration::from_secs(1));
+    assert!(world.is_at_rest());
+    world.actors.wake_due(at);
+    assert!(world.is_living() && world.actors.wake_at().is_none());
+}
+
+#[tokio::test]
+async fn what_is_told_at_the_last_moment_is_heard() {
+    let mut world = World::new();
+    world.until_let_go().await;
+    let (reply, told) = oneshot::channel();
+    let message = JobMessage::Start { who: "ann".to_owned(), reply };
+    world.actors.send(&world.id, message).await.expect("it is told");
+    assert!(world.is_living());
+    told.await.expect("an answer").expect("it is started");
+    world.rests.recv().await.expect("it rests again");
+    world.actors.let_rest(&world.id).await;
+    assert!(world.is_at_rest());
+    // A late notice finds it at rest, and one for a job that is gone nobody.
+    world.actors.let_rest(&world.id).await;
+    assert!(world.is_at_rest());
+    assert!(matches!(world.actors.remove(&world.id), Some(State::Resting(_))));
+    assert!(world.actors.wake_at().is_none());
+    world.actors.let_rest(&world.id).await;
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_is_looked_at_by_all_that_rest() {
+    let mut world = World::new();
+    let clock = world.actors.machine.clock.clone();
+    world.until_let_go().await;
+    // When nobody was there any more to hear of it.
+    clock.pretend_step();
+    world.actors.let_rest(&world.id).await;
+    assert!(world.is_living());
+    world.rests.recv().await.expect("it rests again");
+    world.actors.let_rest(&world.id).await;
+    assert!(world.is_at_rest());
+
+    clock.pretend_step();
+    world.actors.call_scheduled();
+    world.until_let_go().await;
+    world.actors.let_rest(&world.id).await;
+    assert!(world.is_at_rest());
+}
