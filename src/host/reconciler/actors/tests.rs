@@ -1,3 +1,5 @@
+//! Actors that let go and begin again, each at its last moment. No host runs here: nobody takes a notice but the test.
+
 use std::path::Path;
 
 use tokio::sync::{mpsc, oneshot};
