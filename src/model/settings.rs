@@ -279,3 +279,26 @@ impl Default for LogSetting {
         Self { max_size: 10 * 1024 * 1024, keep: 10, max_age: Duration::from_secs(30 * 24 * 3600) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn settings_come_back_as_they_were_written() {
+        let written = |value: &Value| WrittenSettings::new(value.as_object().expect("an object"));
+        for (value, text) in [
+            (json!({}), "{}"),
+            (json!({"z": 1, "a": {"ö": [null, 1.5]}, "unknown": "x"}), r#"{"z":1,"a":{"ö":[null,1.5]},"unknown":"x"}"#),
+        ] {
+            let settings = written(&value);
+            assert_eq!(Value::Object(settings.to_map()), value);
+            assert_eq!(serde_json::to_string(&settings).expect("JSON"), text);
+            assert_eq!(serde_json::to_value(&settings).expect("JSON"), value);
+        }
+        assert_eq!(written(&json!({})), WrittenSettings::default());
+        assert_ne!(written(&json!({"a": 1})), written(&json!({"a": 2})));
+    }
+}

@@ -15,7 +15,7 @@ use crate::{
         log::TimestampFormat,
         settings::{ScheduleSetting, Settings, WrittenSettings},
     },
-    store::layout::Layout,
+    store::{layout::Layout, occurrences},
 };
 
 /// One job that is due once a year, on a machine without a host.
@@ -112,7 +112,12 @@ fn update(id: &JobId) -> Update {
 async fn a_job_begins_in_its_turn_and_rests_when_there_is_nothing_to_do() {
     let mut world = World::new();
     assert!(world.actors.is_called() && !world.is_living() && world.actors.wake_at().is_none());
+    let machine = Arc::clone(&world.actors.machine);
+    let after = machine.now().wall;
     world.until_let_go().await;
+    let served = occurrences::served(&machine.layout.occurrences(&world.id)).expect("it is read");
+    assert!(served.expect("somebody answers for it") <= after, "since it was found, not since its turn came");
+    assert_eq!(world.actors.turns.available_permits(), TURNS, "its turn is over");
     world.actors.let_rest(&world.id).await;
     assert!(world.is_at_rest() && !world.actors.is_called());
     let at = world.actors.wake_at().expect("it is due next year");
