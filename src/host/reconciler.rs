@@ -169,7 +169,7 @@ impl Reconciler {
                 Heard::Woke(Woke::ClockStepped) | Heard::ClockStepped => self.actors.call_scheduled(),
                 Heard::Stop | Heard::Command(None) | Heard::Round(None) => break,
             }
-            self.actors.wake_due(self.machine.now().wall);
+            self.attend().await;
         }
         commands.close();
         while let Ok(command) = commands.try_recv() {

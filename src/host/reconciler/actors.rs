@@ -304,7 +304,7 @@ impl State {
 }
 
 impl Reconciler {
-    /// Attends to jobs that rest, in the midst of what takes long: nobody else calls those that are due.
+    /// Attends to jobs that rest, after each message and in the midst of what takes long: nobody else calls those that are due.
     pub(super) async fn attend(&mut self) {
         while let Ok(id) = self.rests.try_recv() {
             self.rests(&id).await;
