@@ -18,7 +18,10 @@ use std::{
         unix::ffi::OsStrExt,
     },
     ptr,
-    sync::atomic::{AtomicI32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicI32, Ordering},
+    },
     time::Duration,
 };
 
@@ -51,7 +54,11 @@ pub(super) struct Starter {
     handled: Vec<c_int>,
     /// For each child in turn, until it is its program.
     stack: Vec<u128>,
+    /// What environments begin with, as it was last, and its texts: mostly it is the same for start after start.
+    common: (Arc<Variables>, Texts),
 }
+
+type Variables = Vec<(OsString, OsString)>;
 
 /// Texts in one piece, each with a zero byte at its end.
 #[derive(Debug, Default)]
@@ -82,7 +89,12 @@ impl Starter {
     /// # Errors
     /// When the empty input of children cannot be opened.
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { null: File::open("/dev/null")?, handled: handled(), stack: vec![0; STACK_UNITS] })
+        Ok(Self {
+            null: File::open("/dev/null")?,
+            handled: handled(),
+            stack: vec![0; STACK_UNITS],
+            common: Default::default(),
+        })
     }
 
     /// Starts a program, and returns its pid. It is a child of the calling thread, until it is reaped.
@@ -95,12 +107,15 @@ impl Starter {
             // A bare name was looked for in the `PATH` already. Here it would mean a file of the working folder.
             return Err(io::ErrorKind::NotFound.into());
         }
+        if !Arc::ptr_eq(&self.common.0, common_env) {
+            self.common = (Arc::clone(common_env), variables(common_env)?);
+        }
         let args = arguments(path.as_os_str(), args)?;
-        let env = environment(common_env, env)?;
+        let own = variables(env)?;
         let plan = Plan {
             path: &CString::new(path.as_os_str().as_bytes())?,
             args: &args.pointers(),
-            env: &env.pointers(),
+            env: &environment(&self.common, (env, &own)),
             cwd: &CString::new(cwd.as_os_str().as_bytes())?,
             files: [self.null.as_fd(), stdout.as_fd(), stderr.as_fd()],
             handled: &self.handled,
@@ -243,10 +258,14 @@ impl Texts {
         Ok(())
     }
 
+    /// Returns pointers to the texts. They hold until the texts change.
+    fn each(&self) -> impl Iterator<Item = *const c_char> {
+        self.begins.iter().map(|begin| self.bytes[*begin..].as_ptr().cast())
+    }
+
     /// Returns pointers to the texts, then a null. They hold until the texts change.
     fn pointers(&self) -> Vec<*const c_char> {
-        let pointers = self.begins.iter().map(|begin| self.bytes[*begin..].as_ptr().cast());
-        pointers.chain(iter::once(ptr::null())).collect()
+        self.each().chain(iter::once(ptr::null())).collect()
     }
 }
 
@@ -256,23 +275,30 @@ fn arguments(path: &OsStr, args: &[OsString]) -> io::Result<Texts> {
     Ok(texts)
 }
 
-/// Puts an environment together; of two variables of a name the later one counts.
-fn environment(common: &[(OsString, OsString)], own: &[(OsString, OsString)]) -> io::Result<Texts> {
-    let equals = OsStr::new("=");
+/// Writes variables as an environment has them.
+fn variables(variables: &[(OsString, OsString)]) -> io::Result<Texts> {
     let mut texts = Texts::default();
-    for (n, (name, value)) in common.iter().map(|pair| (0, pair)).chain((1..).zip(own)) {
-        if !own[n..].iter().any(|(later, _)| later == name) {
-            texts.add(&[name, equals, value])?;
-        }
-    }
+    variables.iter().try_for_each(|(name, value)| texts.add(&[name, OsStr::new("="), value]))?;
     Ok(texts)
+}
+
+/// Puts an environment together, as pointers to the texts of variables; of two variables of a name the later one counts.
+fn environment(
+    (common, common_texts): &(Arc<Variables>, Texts),
+    (own, own_texts): (&Variables, &Texts),
+) -> Vec<*const c_char> {
+    let is_last = |place: usize, name: &OsString| !own[place..].iter().any(|(later, _)| later == name);
+    let common = common.iter().zip(common_texts.each()).map(|pair| (0, pair));
+    let all = common.chain((1..).zip(own.iter().zip(own_texts.each())));
+    let counts = all.filter(|(next, ((name, _), _))| is_last(*next, name)).map(|(_, (_, text))| text);
+    counts.chain(iter::once(ptr::null())).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn variables(pairs: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+    fn pairs(pairs: &[(&str, &str)]) -> Variables {
         pairs.iter().map(|(name, value)| (name.into(), value.into())).collect()
     }
 
@@ -284,10 +310,14 @@ mod tests {
 
     #[test]
     fn of_two_variables_of_a_name_the_later_one_counts() {
-        let common = variables(&[("A", "common"), ("B", "common"), ("C", "")]);
-        let own = variables(&[("B", "own"), ("D", "first"), ("BB", "x=y"), ("D", "second")]);
-        let texts = environment(&common, &own).expect("no zero byte");
-        assert_eq!(read(&texts), ["A=common", "C=", "B=own", "BB=x=y", "D=second"]);
+        let common = pairs(&[("A", "common"), ("B", "common"), ("C", "")]);
+        let own = pairs(&[("B", "own"), ("D", "first"), ("BB", "x=y"), ("D", "second")]);
+        let (common_texts, own_texts) =
+            (variables(&common).expect("no zero byte"), variables(&own).expect("no zero byte"));
+        assert_eq!(read(&own_texts), ["B=own", "D=first", "BB=x=y", "D=second"]);
+        let (common_at, own_at): (Vec<_>, Vec<_>) = (common_texts.each().collect(), own_texts.each().collect());
+        let environment = environment(&(Arc::new(common), common_texts), (&own, &own_texts));
+        assert_eq!(environment, [common_at[0], common_at[2], own_at[0], own_at[2], own_at[3], ptr::null()]);
     }
 
     #[test]
@@ -301,7 +331,7 @@ mod tests {
     #[test]
     fn a_zero_byte_is_refused() {
         for (name, value) in [("A", "x\0y"), ("A\0", "x")] {
-            let refused = environment(&variables(&[(name, value)]), &[]).expect_err("it would end there");
+            let refused = variables(&pairs(&[(name, value)])).map(drop).expect_err("it would end there");
             assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
         }
     }

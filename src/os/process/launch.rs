@@ -6,7 +6,7 @@
 use std::{ffi::OsString, io, iter, path::PathBuf, process::Command, sync::Arc, thread, time::Duration};
 
 use crate::os::process::{
-    apart,
+    apart::Table,
     direct::{self, Starter},
     orphans, procfs,
     spawn::{OutputEnd, Outputs},
@@ -38,7 +38,7 @@ pub(super) struct Program {
 /// Launches on the thread that it was made on.
 #[derive(Debug)]
 pub(super) struct Launcher {
-    is_apart: bool,
+    table: Table,
     /// Where it launches directly.
     starter: Option<Starter>,
 }
@@ -60,16 +60,16 @@ pub(super) enum Handle {
 }
 
 impl Launcher {
-    /// Prepares the calling thread, which from then on owns no file of the host's: see [`apart`].
+    /// Prepares the calling thread, which from then on owns no file of the host's: see [`super::apart`].
     pub(super) fn here() -> Self {
-        let is_apart = apart::leave();
-        let starter = is_apart.then(Starter::new).and_then(Result::ok);
+        let table = Table::leave();
+        let starter = table.is_own().then(Starter::new).and_then(Result::ok);
         #[cfg(unix)]
         if starter.is_none() {
             // What duct makes inherits what this thread holds back.
             held::let_through();
         }
-        Self { is_apart, starter }
+        Self { table, starter }
     }
 
     /// Takes over what a program is to write to: its output, then its errors.
@@ -77,7 +77,7 @@ impl Launcher {
     /// # Errors
     /// When no file can be opened any more.
     pub(super) fn adopt(&self, outputs: &Outputs) -> io::Result<[OutputEnd; 2]> {
-        Ok([apart::adopt(&outputs.stdout, self.is_apart)?, apart::adopt(&outputs.stderr, self.is_apart)?])
+        Ok([self.table.adopt(&outputs.stdout)?, self.table.adopt(&outputs.stderr)?])
     }
 
     /// Launches a program as the leader of a group of its own, with empty input, and closes here what it writes to. Tries
@@ -196,11 +196,11 @@ mod tests {
     use super::*;
 
     fn direct() -> Launcher {
-        Launcher { is_apart: false, starter: Some(Starter::new().expect("an empty input")) }
+        Launcher { table: Table::Shared, starter: Some(Starter::new().expect("an empty input")) }
     }
 
     fn by_duct() -> Launcher {
-        Launcher { is_apart: false, starter: None }
+        Launcher { table: Table::Shared, starter: None }
     }
 
     /// Bash: other shells take all signals again that were held back from them.
@@ -261,6 +261,23 @@ mod tests {
             ["A=common", "B=last", "EMPTY=", "two words", "SigBlk:\t0000000000000000", &folder.to_string_lossy()]
         {
             assert!(told[0].lines().any(|printed| printed == line), "`{line}` is missing: {}", told[0]);
+        }
+    }
+
+    #[test]
+    fn one_that_is_launched_directly_has_the_variables_that_are_common_by_then() {
+        let mut launcher = direct();
+        let programs = ["A=common", "A=", "A=other"].map(|line| {
+            let program = shell("echo A=$A B=$B", Path::new("/"));
+            let value = line.strip_prefix("A=").expect("its name");
+            let common_env = [("A".into(), value.into()), ("B".into(), "common".into())].into();
+            (line, Program { common_env: Arc::new(common_env), ..program })
+        });
+        // The first one's come back at the end.
+        for (line, program) in programs.iter().chain(&programs[..1]) {
+            let (launched, text) = printed(&mut launcher, program);
+            end(&launched);
+            assert_eq!(text, format!("{line} B=last\n"));
         }
     }
 

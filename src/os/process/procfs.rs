@@ -4,10 +4,14 @@
 //! descriptor that the kernel ties to one process: signals go through it and reach that process or nobody.
 
 use std::{
+    cell::OnceCell,
     fs,
     io::{self, Read},
     mem,
-    os::{fd::OwnedFd, unix::fs::MetadataExt},
+    os::{
+        fd::OwnedFd,
+        unix::fs::{FileExt, MetadataExt},
+    },
     path::Path,
     str::FromStr,
 };
@@ -104,10 +108,26 @@ pub(super) fn children_of_one_thread(pid: u32) -> Option<Vec<u32>> {
 /// since children we start are listed with the thread that starts them. Costs some 5 µs when there are none.
 pub(super) fn adopted() -> Adopted {
     let own = std::process::id();
-    match children_file(Path::new(&format!("/proc/self/task/{own}/children"))) {
+    let list = OWN_CHILDREN.with(|kept| {
+        let file = match kept.get() {
+            Some(file) => file,
+            None => {
+                let opened = fs::File::open(format!("/proc/self/task/{own}/children"))?;
+                kept.get_or_init(|| opened)
+            }
+        };
+        children_in(|| read_again(file))
+    });
+    match list {
         Ok(list) => Adopted { pids: list, with_spawned: false },
         Err(_) => Adopted { pids: children_by_search(own), with_spawned: true },
     }
+}
+
+thread_local! {
+    /// Kept open, for every run's end looks: to open it takes three times as long as to read it. One for each thread, since a
+    /// thread may have a table of files of its own.
+    static OWN_CHILDREN: OnceCell<fs::File> = const { OnceCell::new() };
 }
 
 /// What [`adopted`] found.
@@ -127,13 +147,16 @@ fn children_by_search(parent: u32) -> Vec<u32> {
     all().into_iter().filter(|pid| stat(*pid).is_some_and(|stat| stat.parent == parent)).collect()
 }
 
+fn children_file(path: &Path) -> io::Result<Vec<u32>> {
+    children_in(|| read(path))
+}
+
 /// Reads a list of children. The kernel makes it one by one and may leave out some when another is reaped meanwhile, so
 /// a list that is not empty counts when it is read twice alike.
-fn children_file(path: &Path) -> io::Result<Vec<u32>> {
-    let path = path.to_str().unwrap_or_default();
-    let mut list = read(path)?;
+fn children_in(read: impl Fn() -> io::Result<Vec<u8>>) -> io::Result<Vec<u32>> {
+    let mut list = read()?;
     for _ in 0..READS_MAX {
-        let last = if list.is_empty() { break } else { mem::replace(&mut list, read(path)?) };
+        let last = if list.is_empty() { break } else { mem::replace(&mut list, read()?) };
         if last == list {
             break;
         }
@@ -153,6 +176,20 @@ pub(super) fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     // A file itself would be asked for its size and position first, which say nothing here.
     fs::File::open(path)?.take(u64::MAX).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Reads a file of `/proc` from its beginning: the kernel writes it anew for that.
+fn read_again(file: &fs::File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut block = [0; 1024];
+    loop {
+        match file.read_at(&mut block, bytes.len() as u64) {
+            Ok(0) => return Ok(bytes),
+            Ok(n) => bytes.extend_from_slice(&block[..n]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 fn parse_stat(text: &[u8]) -> Option<Stat> {
@@ -272,6 +309,18 @@ mod tests {
         let id = stat(found[0]).map(|stat| ProcessId { pid: found[0], started: stat.started });
         let _ = id.and_then(Process::open).map(|child| child.kill());
         reader.kill().expect("it is ours");
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a bare program, ended by its handle")]
+    fn a_list_that_stays_open_is_read_anew() {
+        let list = fs::File::open("/proc/thread-self/children").expect("a list");
+        let children = || children_in(|| read_again(&list)).expect("what it says");
+        assert!(children().is_empty());
+        let child = duct::cmd!("sleep", "60").unchecked().start().expect("a child");
+        assert_eq!(children(), child.pids());
+        child.kill().and_then(|()| child.wait().map(drop)).expect("it is ours");
+        assert!(children().is_empty());
     }
 
     #[test]
