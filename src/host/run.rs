@@ -349,8 +349,9 @@ fn shutdown_folder(machine: &Machine, job: &Job) -> PathBuf {
     machine.config.temp.join("shutdown").join(job.id.kind.as_str()).join(job.id.name.as_str())
 }
 
-/// Finds a port on loopback that nobody listens on now.
+/// Finds a port on loopback that nobody has now. To listen there as well would take half as long again.
 fn free_port() -> Option<u16> {
-    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).ok()?;
-    listener.local_addr().ok().map(|address| address.port())
+    let socket = tokio::net::TcpSocket::new_v4().ok()?;
+    socket.bind((std::net::Ipv4Addr::LOCALHOST, 0).into()).ok()?;
+    socket.local_addr().ok().map(|address| address.port())
 }
