@@ -88,6 +88,8 @@ pub struct Db {
 struct Jobs {
     numbers: HashMap<JobId, i64>,
     names: HashMap<i64, JobId>,
+    /// The newest run that was ever put in of a job, or tried to be, by the job's number; of jobs for which it was asked for.
+    newest: HashMap<i64, i64>,
 }
 
 impl Db {
@@ -207,6 +209,7 @@ impl Jobs {
     fn remove(&mut self, job: &JobId) {
         if let Some(number) = self.numbers.remove(job) {
             self.names.remove(&number);
+            self.newest.remove(&number);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! How the index changes: by what feeds tell, by corrections, and as a whole.
 
 use std::{
+    collections::{BTreeMap, HashSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -15,6 +16,7 @@ use crate::{
     model::{
         history::RunStatus,
         id::{Instance, JobId, RunId},
+        run::Outcome,
     },
     store::index::feed::{Change, Line, Mark},
 };
@@ -24,6 +26,7 @@ pub(super) const FIND: &str =
 pub(super) const INSERT: &str = "INSERT OR IGNORE INTO run (job, class, run) VALUES (?1, ?2, ?3)";
 pub(super) const DELETE: &str = "DELETE FROM run WHERE job = ?1 AND class = ?2 AND run = ?3";
 pub(super) const CLEAR: &str = "DELETE FROM run WHERE job = ?1 AND class = ?2 AND run <= ?3";
+pub(super) const NEWEST: &str = "SELECT run FROM run WHERE job = ?1 AND class = ?2 ORDER BY run DESC LIMIT 1";
 const COUNT: &str = "INSERT INTO tally (job, class, runs) VALUES (?1, ?2, ?3)
     ON CONFLICT (job, class) DO UPDATE SET runs = runs + excluded.runs";
 const MARK: &str = "INSERT INTO mark (instance, file, offset) VALUES (?1, ?2, ?3)
@@ -36,9 +39,11 @@ impl Db {
     /// When the file is damaged or the disk does not take it.
     pub fn take_in(&mut self, lines: &[Line], instance: &Instance, mark: Mark) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction()?;
-        for line in lines {
-            change(&transaction, &mut self.jobs, line)?;
+        let mut changes = Changes::new(&transaction, &mut self.jobs);
+        for line in last_words(lines) {
+            changes.make(line)?;
         }
+        changes.count()?;
         let (file, offset) = (signed(mark.file), signed(mark.offset));
         transaction.prepare_cached(MARK)?.execute(params![instance.as_str(), file, offset])?;
         transaction.commit()?;
@@ -52,15 +57,17 @@ impl Db {
     /// When the file is damaged or the disk does not take it.
     pub fn correct(&mut self, corrections: &[Correction]) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction()?;
+        let mut changes = Changes::new(&transaction, &mut self.jobs);
         for Correction { line, known } in corrections {
-            let class = match self.jobs.number(&line.job) {
-                Some(number) => find(&transaction, number, &line.job, line.run)?,
+            let class = match changes.jobs.number(&line.job) {
+                Some(number) => changes.find(number, &line.job, line.run)?,
                 None => None,
             };
             if class.and_then(status_of) == *known {
-                change(&transaction, &mut self.jobs, line)?;
+                changes.make(line)?;
             }
         }
+        changes.count()?;
         transaction.commit()
     }
 }
@@ -74,80 +81,161 @@ pub struct Correction {
     pub known: Option<RunStatus>,
 }
 
-fn change(transaction: &Transaction<'_>, jobs: &mut Jobs, line: &Line) -> rusqlite::Result<()> {
-    let Line { job, run, change } = line;
-    match change {
-        Change::Is(status) => {
-            let number = numbered(transaction, jobs, job)?;
-            set(transaction, number, job, *run, *status)
+/// Leaves out what a later line makes vain: that a run is on its way which has ended or gone when all is read, and how one
+/// ended that has gone. Most runs are short: of these the end alone is left.
+fn last_words(lines: &[Line]) -> Vec<&Line> {
+    let mut over = HashSet::new();
+    let mut left: Vec<&Line> = Vec::with_capacity(lines.len());
+    for line in lines.iter().rev() {
+        let run = (&line.job, line.run);
+        match line.change {
+            Change::Is(_) if over.contains(&run) => continue,
+            Change::Is(RunStatus::Running) => {}
+            Change::Is(RunStatus::Ended(_)) | Change::Gone => drop(over.insert(run)),
+            // What came before it stays before it.
+            Change::Cleared => over.clear(),
         }
-        Change::Gone => match jobs.number(job) {
-            Some(number) => delete(transaction, number, job, *run),
-            None => Ok(()),
-        },
-        Change::Cleared => match jobs.number(job) {
-            Some(number) => clear(transaction, jobs, number, job, *run),
-            None => Ok(()),
-        },
+        left.push(line);
     }
+    left.reverse();
+    left
 }
 
-fn set(transaction: &Transaction<'_>, number: i64, job: &JobId, run: RunId, status: RunStatus) -> rusqlite::Result<()> {
-    let class = class(job.kind, status);
-    match find(transaction, number, job, run)? {
-        Some(known) if known == class => Ok(()),
-        // Feeds of several hosts may come in another order than things happened: a run that ended does not begin again.
-        Some(known) if status == RunStatus::Running && status_of(known) != Some(RunStatus::Running) => Ok(()),
-        Some(known) => {
-            take_out(transaction, number, known, run)?;
-            put_in(transaction, number, class, run)
+/// Changes that belong together.
+struct Changes<'a> {
+    transaction: &'a Transaction<'a>,
+    jobs: &'a mut Jobs,
+    /// By how much the tallies of jobs and classes change: once for all runs.
+    more: BTreeMap<(i64, i64), i64>,
+}
+
+impl<'a> Changes<'a> {
+    fn new(transaction: &'a Transaction<'a>, jobs: &'a mut Jobs) -> Self {
+        Self { transaction, jobs, more: BTreeMap::new() }
+    }
+
+    fn make(&mut self, line: &Line) -> rusqlite::Result<()> {
+        let Line { job, run, change } = line;
+        match change {
+            Change::Is(status) => {
+                let number = numbered(self.transaction, self.jobs, job)?;
+                self.set(number, job, *run, *status)
+            }
+            Change::Gone => match self.jobs.number(job) {
+                Some(number) => self.delete(number, job, *run),
+                None => Ok(()),
+            },
+            Change::Cleared => match self.jobs.number(job) {
+                Some(number) => self.clear(number, job, *run),
+                None => Ok(()),
+            },
         }
-        None => put_in(transaction, number, class, run),
     }
-}
 
-fn delete(transaction: &Transaction<'_>, number: i64, job: &JobId, run: RunId) -> rusqlite::Result<()> {
-    match find(transaction, number, job, run)? {
-        Some(known) => take_out(transaction, number, known, run),
-        None => Ok(()),
-    }
-}
-
-fn clear(
-    transaction: &Transaction<'_>,
-    jobs: &mut Jobs,
-    number: i64,
-    job: &JobId,
-    last: RunId,
-) -> rusqlite::Result<()> {
-    for status in RunStatus::ALL {
+    fn set(&mut self, number: i64, job: &JobId, run: RunId, status: RunStatus) -> rusqlite::Result<()> {
         let class = class(job.kind, status);
-        let gone = transaction.prepare_cached(CLEAR)?.execute(params![number, class, signed(last.number())])?;
-        count(transaction, number, class, -i64::try_from(gone).unwrap_or(i64::MAX))?;
+        if self.is_newer(number, job, run)? {
+            return self.put_in(number, class, run);
+        }
+        if status != RunStatus::Running && self.take_out(number, class_of_running(job), run)? {
+            return self.put_in(number, class, run);
+        }
+        match self.find(number, job, run)? {
+            Some(known) if known == class => Ok(()),
+            // Feeds of several hosts may come in another order than things happened: a run that ended does not begin again.
+            Some(known) if status == RunStatus::Running && status_of(known) != Some(RunStatus::Running) => Ok(()),
+            Some(known) => {
+                self.take_out(number, known, run)?;
+                self.put_in(number, class, run)
+            }
+            None => self.put_in(number, class, run),
+        }
     }
-    let left = "SELECT COALESCE(SUM(runs), 0) FROM tally WHERE job = ?1";
-    if transaction.query_row(left, [number], |row| row.get::<_, i64>(0))? == 0 {
-        transaction.execute("DELETE FROM tally WHERE job = ?1", [number])?;
-        transaction.execute("DELETE FROM job WHERE id = ?1", [number])?;
-        jobs.remove(job);
+
+    fn delete(&mut self, number: i64, job: &JobId, run: RunId) -> rusqlite::Result<()> {
+        // Most have succeeded.
+        if self.take_out(number, class(job.kind, RunStatus::Ended(Outcome::Succeeded)), run)? {
+            return Ok(());
+        }
+        if let Some(known) = self.find(number, job, run)? {
+            self.take_out(number, known, run)?;
+        }
+        Ok(())
     }
-    Ok(())
+
+    fn clear(&mut self, number: i64, job: &JobId, last: RunId) -> rusqlite::Result<()> {
+        for status in RunStatus::ALL {
+            let class = class(job.kind, status);
+            let gone =
+                self.transaction.prepare_cached(CLEAR)?.execute(params![number, class, signed(last.number())])?;
+            self.add(number, class, -i64::try_from(gone).unwrap_or(i64::MAX));
+        }
+        self.count()?;
+        let left = "SELECT COALESCE(SUM(runs), 0) FROM tally WHERE job = ?1";
+        if self.transaction.query_row(left, [number], |row| row.get::<_, i64>(0))? == 0 {
+            self.transaction.execute("DELETE FROM tally WHERE job = ?1", [number])?;
+            self.transaction.execute("DELETE FROM job WHERE id = ?1", [number])?;
+            self.jobs.remove(job);
+        }
+        Ok(())
+    }
+
+    /// Tells whether a run is newer than all that were ever put in of its job: then it is not to be looked for. What is
+    /// remembered may be of changes that were taken back, and is looked for in vain.
+    fn is_newer(&mut self, number: i64, job: &JobId, run: RunId) -> rusqlite::Result<bool> {
+        let run = signed(run.number());
+        let newest = match self.jobs.newest.get(&number) {
+            Some(newest) => *newest,
+            None => self.newest(number, job)?,
+        };
+        self.jobs.newest.insert(number, newest.max(run));
+        Ok(run > newest)
+    }
+
+    fn newest(&self, number: i64, job: &JobId) -> rusqlite::Result<i64> {
+        let mut newest = -1;
+        for status in RunStatus::ALL {
+            let mut statement = self.transaction.prepare_cached(NEWEST)?;
+            let mut rows = statement.query(params![number, class(job.kind, status)])?;
+            newest = newest.max(rows.next()?.map_or(Ok(-1), |row| row.get(0))?);
+        }
+        Ok(newest)
+    }
+
+    fn find(&self, number: i64, job: &JobId, run: RunId) -> rusqlite::Result<Option<i64>> {
+        let mut statement = self.transaction.prepare_cached(FIND)?;
+        let mut rows = statement.query(params![number, first_class(job.kind), signed(run.number())])?;
+        rows.next()?.map(|row| row.get(0)).transpose()
+    }
+
+    fn put_in(&mut self, number: i64, class: i64, run: RunId) -> rusqlite::Result<()> {
+        let new = self.transaction.prepare_cached(INSERT)?.execute(params![number, class, signed(run.number())])?;
+        self.add(number, class, i64::from(new > 0));
+        Ok(())
+    }
+
+    /// Tells whether it was there.
+    fn take_out(&mut self, number: i64, class: i64, run: RunId) -> rusqlite::Result<bool> {
+        let gone = self.transaction.prepare_cached(DELETE)?.execute(params![number, class, signed(run.number())])?;
+        self.add(number, class, -i64::from(gone > 0));
+        Ok(gone > 0)
+    }
+
+    fn add(&mut self, number: i64, class: i64, more: i64) {
+        *self.more.entry((number, class)).or_default() += more;
+    }
+
+    /// Writes the tallies.
+    fn count(&mut self) -> rusqlite::Result<()> {
+        for ((number, class), more) in std::mem::take(&mut self.more) {
+            count(self.transaction, number, class, more)?;
+        }
+        Ok(())
+    }
 }
 
-fn find(transaction: &Transaction<'_>, number: i64, job: &JobId, run: RunId) -> rusqlite::Result<Option<i64>> {
-    let mut statement = transaction.prepare_cached(FIND)?;
-    let mut rows = statement.query(params![number, first_class(job.kind), signed(run.number())])?;
-    rows.next()?.map(|row| row.get(0)).transpose()
-}
-
-fn put_in(transaction: &Transaction<'_>, number: i64, class: i64, run: RunId) -> rusqlite::Result<()> {
-    let new = transaction.prepare_cached(INSERT)?.execute(params![number, class, signed(run.number())])?;
-    count(transaction, number, class, i64::from(new > 0))
-}
-
-fn take_out(transaction: &Transaction<'_>, number: i64, class: i64, run: RunId) -> rusqlite::Result<()> {
-    let gone = transaction.prepare_cached(DELETE)?.execute(params![number, class, signed(run.number())])?;
-    count(transaction, number, class, -i64::from(gone > 0))
+fn class_of_running(job: &JobId) -> i64 {
+    class(job.kind, RunStatus::Running)
 }
 
 fn count(transaction: &Transaction<'_>, number: i64, class: i64, more: i64) -> rusqlite::Result<()> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::types::Null;
 
 use super::{
-    change::{CLEAR, DELETE, FIND},
+    change::{CLEAR, DELETE, FIND, NEWEST},
     page::{ALL_OF_JOB, OF_ALL, OF_JOB, OLDEST, TALLY},
     *,
 };
@@ -53,6 +53,7 @@ fn every_question_and_change_is_answered_by_seeking() {
         (ALL_OF_JOB, "PRIMARY KEY (job=?)"),
         (TALLY, "PRIMARY KEY (job=?)"),
         (FIND, "PRIMARY KEY (job=? AND class=? AND run=?)"),
+        (NEWEST, "PRIMARY KEY (job=? AND class=?)"),
         (DELETE, "PRIMARY KEY (job=? AND class=? AND run=?)"),
         (CLEAR, "PRIMARY KEY (job=? AND class=? AND run<?)"),
     ] {
