@@ -92,8 +92,7 @@ fn last_words(lines: &[Line]) -> Vec<&Line> {
             Change::Is(_) if over.contains(&run) => continue,
             Change::Is(RunStatus::Running) => {}
             Change::Is(RunStatus::Ended(_)) | Change::Gone => drop(over.insert(run)),
-            // What came before it stays before it.
-            Change::Cleared => over.clear(),
+            Change::Cleared => {}
         }
         left.push(line);
     }
