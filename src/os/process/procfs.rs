@@ -105,10 +105,10 @@ pub(super) fn children_of_one_thread(pid: u32) -> Option<Vec<u32>> {
 }
 
 /// Lists the processes that the kernel made our children because their parents are gone: those of the first thread,
-/// since children we start are listed with the thread that starts them. Costs some 5 µs when there are none.
+/// since children we start are listed with the thread that starts them. Costs one short call when there are none.
 pub(super) fn adopted() -> Adopted {
     let own = std::process::id();
-    let list = OWN_CHILDREN.with(|kept| {
+    let list = OWN_CHILDREN.try_with(|kept| {
         let file = match kept.get() {
             Some(file) => file,
             None => {
@@ -119,14 +119,15 @@ pub(super) fn adopted() -> Adopted {
         children_in(|| read_again(file))
     });
     match list {
-        Ok(list) => Adopted { pids: list, with_spawned: false },
-        Err(_) => Adopted { pids: children_by_search(own), with_spawned: true },
+        Ok(Ok(list)) => Adopted { pids: list, with_spawned: false },
+        // Also where the thread is about to end.
+        Ok(Err(_)) | Err(_) => Adopted { pids: children_by_search(own), with_spawned: true },
     }
 }
 
 thread_local! {
-    /// Kept open, for every run's end looks: to open it takes three times as long as to read it. One for each thread, since a
-    /// thread may have a table of files of its own.
+    /// Kept open, for every run's end looks: to open it takes three times as long as to read it. One for each thread: a thread
+    /// with a table of files of its own leaves the host's before it looks for the first time, see [`super::apart`].
     static OWN_CHILDREN: OnceCell<fs::File> = const { OnceCell::new() };
 }
 
@@ -181,7 +182,8 @@ pub(super) fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
 /// Reads a file of `/proc` from its beginning: the kernel writes it anew for that.
 fn read_again(file: &fs::File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let mut block = [0; 1024];
+    // Most lists are shorter, and what lies within one reading is of one moment.
+    let mut block = [0; 4096];
     loop {
         match file.read_at(&mut block, bytes.len() as u64) {
             Ok(0) => return Ok(bytes),

@@ -88,7 +88,7 @@ pub struct Db {
 struct Jobs {
     numbers: HashMap<JobId, i64>,
     names: HashMap<i64, JobId>,
-    /// The newest run that was ever put in of a job, or tried to be, by the job's number; of jobs for which it was asked for.
+    /// At least the newest run of a job that stands, by the job's number; of jobs for which it was asked for.
     newest: HashMap<i64, i64>,
 }
 

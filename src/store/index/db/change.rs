@@ -81,8 +81,8 @@ pub struct Correction {
     pub known: Option<RunStatus>,
 }
 
-/// Leaves out what a later line makes vain: that a run is on its way which has ended or gone when all is read, and how one
-/// ended that has gone. Most runs are short: of these the end alone is left.
+/// Leaves out what a later line makes vain: what was told of a run before its end or its going. Most runs are short: of these
+/// the end alone is left.
 fn last_words(lines: &[Line]) -> Vec<&Line> {
     let mut over = HashSet::new();
     let mut left: Vec<&Line> = Vec::with_capacity(lines.len());
@@ -133,7 +133,7 @@ impl<'a> Changes<'a> {
 
     fn set(&mut self, number: i64, job: &JobId, run: RunId, status: RunStatus) -> rusqlite::Result<()> {
         let class = class(job.kind, status);
-        if self.is_newer(number, job, run)? {
+        if self.is_newest(number, job, run)? {
             return self.put_in(number, class, run);
         }
         if status != RunStatus::Running && self.take_out(number, class_of_running(job), run)? {
@@ -179,9 +179,9 @@ impl<'a> Changes<'a> {
         Ok(())
     }
 
-    /// Tells whether a run is newer than all that were ever put in of its job: then it is not to be looked for. What is
-    /// remembered may be of changes that were taken back, and is looked for in vain.
-    fn is_newer(&mut self, number: i64, job: &JobId, run: RunId) -> rusqlite::Result<bool> {
+    /// Tells whether a run that is about to be put in is newer than all that stand of its job, and notes it as the newest: then it
+    /// is not to be looked for. What is noted may be newer than what stands, and then it is looked for in vain.
+    fn is_newest(&mut self, number: i64, job: &JobId, run: RunId) -> rusqlite::Result<bool> {
         let run = signed(run.number());
         let newest = match self.jobs.newest.get(&number) {
             Some(newest) => *newest,
@@ -213,7 +213,7 @@ impl<'a> Changes<'a> {
         Ok(())
     }
 
-    /// Tells whether it was there.
+    /// Takes a run out, and tells whether it was there.
     fn take_out(&mut self, number: i64, class: i64, run: RunId) -> rusqlite::Result<bool> {
         let gone = self.transaction.prepare_cached(DELETE)?.execute(params![number, class, signed(run.number())])?;
         self.add(number, class, -i64::from(gone > 0));
@@ -311,5 +311,75 @@ impl Loader {
         remove(path)?;
         fs::rename(&self.path, path)?;
         Db::open(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::id::{JobKind, JobName};
+
+    const DONE: Change = Change::Is(RunStatus::Ended(Outcome::Succeeded));
+    const LOST: Change = Change::Is(RunStatus::Ended(Outcome::Lost));
+    const BEGAN: Change = Change::Is(RunStatus::Running);
+
+    fn line(run: u64, change: Change) -> Line {
+        let job = JobId { kind: JobKind::Triggered, name: JobName::parse("a").expect("a name") };
+        Line { job, run: RunId::of_number(run).expect("an id"), change }
+    }
+
+    #[test]
+    fn what_an_end_or_a_going_makes_vain_is_left_out() {
+        let (gone, cleared) = (Change::Gone, Change::Cleared);
+        for (told, left) in [
+            (vec![BEGAN, DONE], vec![DONE]),
+            (vec![DONE, BEGAN], vec![DONE, BEGAN]),
+            (vec![LOST, DONE], vec![DONE]),
+            (vec![BEGAN, DONE, gone], vec![gone]),
+            (vec![DONE, gone, BEGAN], vec![gone, BEGAN]),
+            (vec![gone, DONE], vec![gone, DONE]),
+            (vec![BEGAN, cleared, DONE], vec![cleared, DONE]),
+            (vec![BEGAN, cleared], vec![BEGAN, cleared]),
+        ] {
+            let told: Vec<Line> = told.into_iter().map(|change| line(1, change)).collect();
+            let left: Vec<Line> = left.into_iter().map(|change| line(1, change)).collect();
+            assert_eq!(last_words(&told), left.iter().collect::<Vec<_>>());
+            // Another run's words stand.
+            let other = line(2, BEGAN);
+            let mut both = vec![other.clone()];
+            both.extend(told);
+            assert_eq!(last_words(&both)[0], &other);
+        }
+    }
+
+    /// How runs stand after some lines.
+    fn after<'a>(
+        mut runs: BTreeMap<RunId, RunStatus>,
+        lines: impl IntoIterator<Item = &'a Line>,
+    ) -> BTreeMap<RunId, RunStatus> {
+        for Line { run, change, .. } in lines {
+            match change {
+                Change::Is(RunStatus::Running) => drop(runs.entry(*run).or_insert(RunStatus::Running)),
+                Change::Is(status) => drop(runs.insert(*run, *status)),
+                Change::Gone => drop(runs.remove(run)),
+                Change::Cleared => runs.retain(|other, _| other > run),
+            }
+        }
+        runs
+    }
+
+    fn lines() -> impl Strategy<Value = Vec<Line>> {
+        let change = prop::sample::select(vec![BEGAN, DONE, LOST, Change::Gone, Change::Cleared]);
+        prop::collection::vec((1..4_u64, change).prop_map(|(run, change)| line(run, change)), 0..8)
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_stands_otherwise_for_what_is_left_out(before in lines(), told in lines()) {
+            let before = after(BTreeMap::new(), &before);
+            prop_assert_eq!(after(before.clone(), last_words(&told)), after(before, &told));
+        }
     }
 }

@@ -30,7 +30,7 @@ fn status() -> impl Strategy<Value = RunStatus> {
 }
 
 fn doing() -> impl Strategy<Value = Doing> {
-    let (jobs, runs) = (0..4_u8, 0..12_u64);
+    let (jobs, runs) = (0..4_u8, 0..8_u64);
     let kind = prop::option::of(prop::sample::select(JobKind::ALL.to_vec()));
     let statuses = prop::option::of(prop::collection::btree_set(status(), 0..4));
     let ask = (prop::option::of(jobs.clone()), kind, statuses, (0..12_u64, 0..14_u64), 1..6_usize);
@@ -65,7 +65,7 @@ proptest! {
         let jobs: Vec<JobId> = ["ca", "cb", "ta", "tb"].map(job).to_vec();
         let mut model: BTreeMap<Position, RunStatus> = BTreeMap::new();
         let mut told: Vec<Line> = Vec::new();
-        for doing in doings {
+        for doing in doings.into_iter().chain([Doing::Take]) {
             match doing {
                 Doing::Set(job, run, status) => {
                     let (job, run) = (jobs[usize::from(job)].clone(), began(run));
