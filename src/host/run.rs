@@ -349,7 +349,7 @@ fn shutdown_folder(machine: &Machine, job: &Job) -> PathBuf {
     machine.config.temp.join("shutdown").join(job.id.kind.as_str()).join(job.id.name.as_str())
 }
 
-/// Finds a port on loopback that nobody has now. To listen there as well would take half as long again.
+/// Finds a port on loopback that nobody has now.
 fn free_port() -> Option<u16> {
     let socket = tokio::net::TcpSocket::new_v4().ok()?;
     socket.bind((std::net::Ipv4Addr::LOCALHOST, 0).into()).ok()?;

@@ -326,6 +326,17 @@ mod tests {
     }
 
     #[test]
+    fn a_long_list_is_read_whole_and_from_its_beginning_each_time() {
+        let text = "12345 ".repeat(2000);
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        fs::write(file.path(), &text).expect("written");
+        for _ in 0..2 {
+            assert_eq!(read_again(file.as_file()).expect("its text"), text.as_bytes());
+        }
+        assert_eq!(children_in(|| read_again(file.as_file())).expect("a list").len(), 2000);
+    }
+
+    #[test]
     fn we_find_ourselves() {
         let own = stat(std::process::id()).expect("our own state");
         assert!(own.is_alive());
