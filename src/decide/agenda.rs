@@ -51,7 +51,8 @@ pub struct Agenda {
     barred: Option<String>,
     /// When they rest no more, where that is known.
     rest_end: Option<Wall>,
-    /// Up to when the journal had answers when the agenda was made.
+    /// Since when the first schedules are answered for: the journal's last answer when the agenda was made, else when the job
+    /// came; where neither is known, when they are planned.
     served: Option<Wall>,
     /// Until when no host was there, as long as what passed until then has no answer.
     away_until: Option<Wall>,
@@ -113,7 +114,7 @@ impl Agenda {
         Self { served, away_until: Some(began), ..Self::default() }
     }
 
-    /// Lets the first schedules count from `begin` on, where the journal does not tell: they are taken over later than they came.
+    /// Lets the first schedules count from `begin` on, where the journal does not tell: the job came then, and is planned later.
     pub fn begin(&mut self, begin: Wall) {
         self.served.get_or_insert(begin);
     }

@@ -154,7 +154,7 @@ impl Dispatcher {
         let mut is_told = true;
         loop {
             // The clock may be set at any time, in the midst of a rest or between two turns.
-            if self.ending.is_none() && self.job.is_some() && self.agenda.is_stale(&self.machine) {
+            if self.agenda.is_stale(&self.machine) {
                 self.occur();
             }
             self.settle();

@@ -325,9 +325,12 @@ impl Reconciler {
         if self.rests.is_empty() && self.rested >= memory::THINGS_MANY {
             let rested = std::mem::take(&mut self.rested);
             let is_starting = self.machine.now().mono.since(self.started) < STARTING;
-            tokio::task::spawn_blocking(move || match is_starting {
-                true => memory::give_back(),
-                false => memory::tidy_after(rested),
+            tokio::task::spawn_blocking(move || {
+                if is_starting {
+                    memory::give_back();
+                } else {
+                    memory::tidy_after(rested);
+                }
             });
         }
     }

@@ -43,15 +43,10 @@ impl Table {
     /// back to a thread of the host's.
     #[cfg(target_os = "linux")]
     pub(super) fn leave() -> Self {
-        let Some(way) = way() else { return Self::Shared };
-        if !wire::handler_files().is_ok_and(|kept| unshare(&kept)) {
+        if !can_adopt() || !wire::handler_files().is_ok_and(|kept| unshare(&kept)) {
             return Self::Shared;
         }
-        let host = match way {
-            Way::Descriptor => own_process().ok(),
-            Way::Path => None,
-        };
-        Self::Own { host }
+        Self::Own { host: is_unfiltered().then(own_process).and_then(Result::ok) }
     }
 
     #[cfg(not(target_os = "linux"))]
@@ -80,25 +75,11 @@ impl Table {
     }
 }
 
-/// How files of the host's can be taken over.
+/// Tells whether files can be taken over by their paths: not where `/proc` is missing or hidden, and then what the shorter way
+/// refuses could not be. All that it opens is closed again.
 #[cfg(target_os = "linux")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
-    /// By their paths.
-    Path,
-    /// By a descriptor of the process, or by their paths where that is refused.
-    Descriptor,
-}
-
-/// Tries how files can be taken over; `None` where `/proc` is missing or hidden, so that what the shorter way refuses could not
-/// be. All that it opens is closed again.
-#[cfg(target_os = "linux")]
-fn way() -> Option<Way> {
-    let (_end, written) = io::pipe().ok()?;
-    let written = OutputEnd::from(written);
-    by_path(&written).ok()?;
-    let has_descriptor = || own_process().is_ok_and(|host| by_descriptor(&host, &written).is_ok());
-    Some(if is_unfiltered() && has_descriptor() { Way::Descriptor } else { Way::Path })
+fn can_adopt() -> bool {
+    io::pipe().is_ok_and(|(_end, written)| by_path(&written.into()).is_ok())
 }
 
 /// Tells whether no filter of system calls is on us. One may end the process for a call that it does not know: systemd counts

@@ -3,7 +3,7 @@
 //! So does the C library's `posix_spawn`, by which others start. But that one asks for and sets the handler of each of 64
 //! signals in every child and cannot set limits, and those above it copy the environment five times. One start of
 //! `/bin/true` with 45 variables (two processors of a virtual machine, median of 2,000): 195 µs by duct, 119 by
-//! `posix_spawn`, 75 like this, while each start still wrote all variables anew. And a run bears its number before its first instruction.
+//! `posix_spawn`, 75 like this, when all variables are written anew. And a run bears its number before its first instruction.
 //!
 //! Between `clone` and `execve` the child shares our memory, on a stack of its own, and the thread that made it stands still.
 //! There it makes system calls and nothing else: it takes no memory and no lock, and cannot panic. All signals are blocked

@@ -208,6 +208,7 @@ fn what_happened_behind_its_back_is_mended_at_the_next_start() {
     expected.insert(0, "202601020000000005 t running".to_owned());
     index.look();
     until("it is mended", || all(&index) == expected);
+    assert_eq!(index.counts(&job("t")), Some(BTreeMap::from([(DONE, 2), (RunStatus::Running, 1)])));
 }
 
 #[test]

@@ -43,7 +43,7 @@ impl Db {
         for line in last_words(lines) {
             changes.make(line)?;
         }
-        changes.count()?;
+        changes.write_tallies()?;
         let (file, offset) = (signed(mark.file), signed(mark.offset));
         transaction.prepare_cached(MARK)?.execute(params![instance.as_str(), file, offset])?;
         transaction.commit()?;
@@ -67,7 +67,7 @@ impl Db {
                 changes.make(line)?;
             }
         }
-        changes.count()?;
+        changes.write_tallies()?;
         transaction.commit()
     }
 }
@@ -133,10 +133,11 @@ impl<'a> Changes<'a> {
 
     fn set(&mut self, number: i64, job: &JobId, run: RunId, status: RunStatus) -> rusqlite::Result<()> {
         let class = class(job.kind, status);
-        if self.is_newest(number, job, run)? {
+        if self.note_newest(number, job, run)? {
             return self.put_in(number, class, run);
         }
-        if status != RunStatus::Running && self.take_out(number, class_of_running(job), run)? {
+        let running = super::class(job.kind, RunStatus::Running);
+        if status != RunStatus::Running && self.take_out(number, running, run)? {
             return self.put_in(number, class, run);
         }
         match self.find(number, job, run)? {
@@ -169,7 +170,7 @@ impl<'a> Changes<'a> {
                 self.transaction.prepare_cached(CLEAR)?.execute(params![number, class, signed(last.number())])?;
             self.add(number, class, -i64::try_from(gone).unwrap_or(i64::MAX));
         }
-        self.count()?;
+        self.write_tallies()?;
         let left = "SELECT COALESCE(SUM(runs), 0) FROM tally WHERE job = ?1";
         if self.transaction.query_row(left, [number], |row| row.get::<_, i64>(0))? == 0 {
             self.transaction.execute("DELETE FROM tally WHERE job = ?1", [number])?;
@@ -179,9 +180,9 @@ impl<'a> Changes<'a> {
         Ok(())
     }
 
-    /// Tells whether a run that is about to be put in is newer than all that stand of its job, and notes it as the newest: then it
-    /// is not to be looked for. What is noted may be newer than what stands, and then it is looked for in vain.
-    fn is_newest(&mut self, number: i64, job: &JobId, run: RunId) -> rusqlite::Result<bool> {
+    /// Notes a run that is about to be put in, and tells whether it is newer than all that stand of its job: then it is not to be
+    /// looked for. What is noted may be newer than what stands, and then it is looked for in vain.
+    fn note_newest(&mut self, number: i64, job: &JobId, run: RunId) -> rusqlite::Result<bool> {
         let run = signed(run.number());
         let newest = match self.jobs.newest.get(&number) {
             Some(newest) => *newest,
@@ -224,17 +225,12 @@ impl<'a> Changes<'a> {
         *self.more.entry((number, class)).or_default() += more;
     }
 
-    /// Writes the tallies.
-    fn count(&mut self) -> rusqlite::Result<()> {
+    fn write_tallies(&mut self) -> rusqlite::Result<()> {
         for ((number, class), more) in std::mem::take(&mut self.more) {
             count(self.transaction, number, class, more)?;
         }
         Ok(())
     }
-}
-
-fn class_of_running(job: &JobId) -> i64 {
-    class(job.kind, RunStatus::Running)
 }
 
 fn count(transaction: &Transaction<'_>, number: i64, class: i64, more: i64) -> rusqlite::Result<()> {
@@ -352,6 +348,21 @@ mod tests {
             both.extend(told);
             assert_eq!(last_words(&both)[0], &other);
         }
+    }
+
+    #[test]
+    fn a_job_that_is_cleared_goes_unless_a_newer_run_stands() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let new = Loader::create(folder.path().join("new")).expect("a new index");
+        let mut db = new.finish(&folder.path().join("index.db")).expect("it is in place");
+        let mut take_in = |lines: &[Line]| {
+            db.take_in(lines, &Instance::new("a"), Mark { file: 0, offset: 0 }).expect("it is taken in");
+            (db.jobs().len(), db.counts(&line(1, DONE).job).expect("counts"))
+        };
+        assert_eq!(take_in(&[line(1, DONE)]).0, 1);
+        assert_eq!(take_in(&[line(1, Change::Cleared)]), (0, BTreeMap::new()));
+        let (jobs, counts) = take_in(&[line(7, BEGAN), line(3, Change::Cleared)]);
+        assert_eq!((jobs, counts), (1, BTreeMap::from([(RunStatus::Running, 1)])));
     }
 
     /// How runs stand after some lines.
