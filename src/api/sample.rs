@@ -40,7 +40,7 @@ pub fn view(kind: JobKind, name: &str, state: StateWord, settings: &str) -> JobV
     let job = Job {
         id: id(kind, name),
         root: Path::new("/jobs").into(),
-        script,
+        script: script.into(),
         settings: Arc::default(),
         content: ContentHash([0; 16]),
         files: Manifest::default(),

@@ -211,8 +211,8 @@ fn check_all(
     let look = |_: &JobId, scan: Scan| match scan {
         Scan::Seen(listing) => {
             let exists = |program: &str| programs.exists(program);
-            let around =
-                Surroundings { interpreters, exists: &exists, hash: &hash::bytes, read_settings: &read_settings };
+            let (hash, read_settings) = (&hash::bytes, &read_settings);
+            let around = Surroundings { interpreters, exists: &exists, hash, read_settings, share: &Arc::new };
             Some(discover::discover(&listing, &around))
         }
         Scan::Gone | Scan::Unchanged => None,

@@ -54,6 +54,8 @@ pub struct Surroundings<'a> {
     pub hash: &'a dyn Fn(&[u8]) -> ContentHash,
     /// Reads the text of a `settings.job`.
     pub read_settings: &'a dyn Fn(&str, JobKind) -> ReadSettings,
+    /// Gives a script out to be held by many: the same as an equal one before, where that is known.
+    pub share: &'a dyn Fn(Script) -> Arc<Script>,
 }
 
 impl Default for Interpreters {
@@ -107,7 +109,7 @@ pub fn discover(listing: &FolderListing, around: &Surroundings<'_>) -> Found {
     // Stable: among equals, the order of the checks above.
     problems.sort_by_key(|problem| !problem.fatal);
     let runs = script.filter(|_| !problems.iter().any(|problem| problem.fatal));
-    let job = runs.map(|script| Arc::new(job(listing, &dir, script, settings, around.hash)));
+    let job = runs.map(|script| Arc::new(job(listing, &dir, script, settings, around)));
     let (id, root, dir) = (listing.id.clone(), Arc::clone(&listing.root), Path::new(&dir).into());
     Found { id, root, dir, job, problems, raw_settings: WrittenSettings::new(&raw_settings) }
 }
@@ -130,21 +132,15 @@ pub fn unusable(id: &JobId, unusable: &Unusable) -> Found {
     Found { id, root, dir, job: None, problems, raw_settings: WrittenSettings::default() }
 }
 
-fn job(
-    listing: &FolderListing,
-    dir: &str,
-    script: Script,
-    settings: Settings,
-    hash: &dyn Fn(&[u8]) -> ContentHash,
-) -> Job {
+fn job(listing: &FolderListing, dir: &str, script: Script, settings: Settings, around: &Surroundings<'_>) -> Job {
     let in_place = settings.is_in_place.unwrap_or(script.in_place_default);
     let files = content::manifest(listing, &script, in_place);
     Job {
         id: listing.id.clone(),
         root: Arc::clone(&listing.root),
-        content: hash(&content::bytes(&files, &script, &settings, in_place)),
+        content: (around.hash)(&content::bytes(&files, &script, &settings, in_place)),
         disable_marker: listing.children(dir).any(|(name, _)| listing::is_disable_marker(name)),
-        script,
+        script: (around.share)(script),
         settings: settings.shared(),
         files,
     }

@@ -57,7 +57,7 @@ mod tests {
         Job {
             id: JobId { kind: JobKind::Continuous, name: JobName::parse("a").expect("a name") },
             root: Path::new("/jobs/continuous/a").into(),
-            script,
+            script: script.into(),
             settings: Arc::default(),
             content: ContentHash([0; 16]),
             files: Manifest::default(),

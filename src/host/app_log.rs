@@ -60,7 +60,7 @@ impl AppLog {
             dir: layout.application_log(),
             name: LogName::new(NAME),
             sharing: Sharing::Shared,
-            instance: layout.instance().as_str().replace('.', "-").into(),
+            instance: layout.instance().clone(),
         };
         let writer = LogWriter::new(file, style.clone(), LogPolicy::default(), packer.clone());
         let (blocks, written) = mpsc::channel(BLOCKS_MAX);

@@ -8,6 +8,7 @@ pub mod beside;
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -227,7 +228,7 @@ pub fn inspect(
 ) -> Result<(), CommandError> {
     let time = ScanTime { now, quiet: Duration::ZERO };
     let found: Option<Found> = match scan::scan_job(id, &stage.into(), &mut Seen::default(), time) {
-        Scan::Seen(listing) => Some(scanner::found(interpreters, &Programs::of_this_process(), &listing)),
+        Scan::Seen(listing) => Some(scanner::found(interpreters, &Programs::of_this_process(), &Arc::new, &listing)),
         Scan::Gone | Scan::Unchanged => None,
     };
     let missing = |found: &Found| found.problems.iter().any(|problem| problem.code == "no_script");

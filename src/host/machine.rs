@@ -122,8 +122,7 @@ impl Machine {
 
     /// Makes the writer of any log.
     pub fn log_named(&self, dir: PathBuf, name: &str, sharing: Sharing, policy: LogPolicy) -> Arc<LogWriter> {
-        // A dot would end the name before its extension.
-        let instance = self.layout.instance().as_str().replace('.', "-").into();
+        let instance = self.layout.instance().clone();
         let file = LogFile { dir, name: LogName::new(name), sharing, instance };
         Arc::new(LogWriter::new(file, self.style.clone(), policy, self.packer.clone()))
     }

@@ -16,7 +16,11 @@ mod aside;
 mod finish;
 mod task;
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use futures_channel::mpsc;
 use tokio::sync::{Notify, oneshot};
@@ -97,7 +101,7 @@ pub struct Body {
     pub record: Arc<RunRecord>,
     /// The port that it may listen on.
     pub port: Option<u16>,
-    shutdown_file: PathBuf,
+    shutdown_file: Arc<Path>,
     /// Whether that was written.
     is_stop_announced: bool,
     /// How often its folder changed while it was copied.
@@ -131,7 +135,7 @@ impl Body {
         };
         log.sys_before(Level::Info, now, &format!("Status changed to {word}"));
         let folder = shutdown_folder(machine, job);
-        let shutdown_file = folder.join(record.id.to_string());
+        let shutdown_file = folder.join(record.id.to_string()).into();
         Self {
             machine: Arc::clone(machine),
             job: Arc::clone(job),
@@ -271,7 +275,7 @@ impl Body {
             run: self.record.id,
             arguments: self.record.arguments.clone(),
             port: self.port,
-            shutdown_file: self.shutdown_file.clone(),
+            shutdown_file: Arc::clone(&self.shutdown_file),
             activity: Arc::clone(&self.activity),
         });
         if is_prepared {

@@ -10,6 +10,7 @@
 //! sooner, and what changed in between is seen then.
 
 mod reader;
+mod scripts;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,7 +25,10 @@ use tokio::{
 use tracing::{info, warn};
 
 pub use self::reader::found;
-use self::reader::{Outcome, Read, Reader};
+use self::{
+    reader::{Outcome, Read, Reader},
+    scripts::Scripts,
+};
 use crate::{
     decide::{
         discover::{self, Interpreters},
@@ -112,7 +116,7 @@ impl Scanner {
         let roots = vec![machine.config.jobs.clone()];
         let watch = Arc::new(Watch::prepare(roots.clone(), WatchMode::Events)?);
         let interpreters = Interpreters::with(&machine.config.interpreters);
-        let reader = Reader { roots, interpreters, cache: HashCache::default() };
+        let reader = Reader { roots, interpreters, scripts: Scripts::default(), cache: HashCache::default() };
         let scanner = Self {
             machine: Arc::clone(machine),
             watch,

@@ -258,7 +258,7 @@ impl From<RunId> for String {
 /// The name of one host among those that share a root.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Instance(String);
+pub struct Instance(Arc<str>);
 
 impl Instance {
     /// Makes a name that is safe as a file name: anything but letters, digits, `.`, `-` and `_` becomes `-`.
@@ -266,7 +266,7 @@ impl Instance {
         let safe = |c: char| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '-' };
         let name: String = text.trim().chars().map(safe).collect();
         let usable = name.chars().any(|c| c.is_ascii_alphanumeric());
-        Self(if usable { name } else { "host".to_owned() })
+        Self(if usable { name.into() } else { "host".into() })
     }
 
     /// Returns the whole name.

@@ -120,8 +120,8 @@ pub struct Job {
     pub id: JobId,
     /// Its folder, absolute.
     pub root: Arc<Path>,
-    /// What runs.
-    pub script: Script,
+    /// What runs. Jobs that are started alike share one.
+    pub script: Arc<Script>,
     /// Its settings.
     pub settings: Arc<Settings>,
     /// Hash of everything whose change means a restart: names, bytes and modes of its files, settings that matter to the

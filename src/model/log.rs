@@ -3,7 +3,7 @@
 //! A line of a log is `[time > instance: LEVEL] text`, and `SYS LEVEL` when webjobd itself speaks (spec/kudu-webjobs 5.1).
 //! This file writes that beginning and reads it back, so that the two never drift apart. It never touches a file.
 
-use std::{fmt, ops::Range, str, time::Duration};
+use std::{fmt, ops::Range, str, sync::Arc, time::Duration};
 
 use jiff::{civil, tz};
 use serde::{Deserialize, Serialize};
@@ -163,7 +163,7 @@ fn filled<const LEN: usize, const COUNT: usize>(
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LineStyle {
     /// The short name of the instance that writes.
-    pub instance: Box<str>,
+    pub instance: Arc<str>,
     /// How times are written.
     pub format: TimestampFormat,
 }

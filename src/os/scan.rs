@@ -69,17 +69,14 @@ pub fn scan_all<T: Send>(
     time: impl Fn(&JobId) -> ScanTime + Sync,
     each: impl Fn(&JobId, Scan) -> T + Sync,
 ) -> Vec<T> {
-    let work: Vec<_> = folders.iter().map(|(id, root)| Mutex::new((id, root, cache.take(id)))).collect();
+    let work: Vec<_> = folders.iter().map(|(id, root)| Mutex::new((root, cache.take(id)))).collect();
     let Ok(done) = processors::try_each(&work, 1, |_, item| {
         let mut item = item.lock().unwrap_or_else(PoisonError::into_inner);
-        let (id, root, seen) = &mut *item;
+        let (root, (id, seen)) = &mut *item;
         let scan = scan_job(id, root, seen, time(id));
         Ok::<_, Infallible>(each(id, scan))
     });
-    cache.put_all(work.into_iter().map(|item| {
-        let (id, _, seen) = item.into_inner().unwrap_or_else(PoisonError::into_inner);
-        (id.clone(), seen)
-    }));
+    cache.put_all(work.into_iter().map(|item| item.into_inner().unwrap_or_else(PoisonError::into_inner).1));
     done
 }
 

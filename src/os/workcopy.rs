@@ -126,7 +126,7 @@ type Closed = Arc<AtomicBool>;
 /// Where a run works. The folder stays as long as this, or a clone of it, is held.
 #[derive(Clone, Debug)]
 pub struct WorkCopy {
-    root: PathBuf,
+    root: Arc<Path>,
     _copied: Option<Arc<Copied>>,
 }
 
@@ -139,7 +139,7 @@ impl WorkCopy {
 
 #[derive(Debug)]
 struct Copied {
-    path: PathBuf,
+    path: Arc<Path>,
     content: ContentHash,
     /// Of the files that are looked at before it is used again.
     stamps: Box<[(String, Stamp)]>,
@@ -151,7 +151,7 @@ impl Drop for Copied {
     fn drop(&mut self) {
         let known = if self.stamps.len() <= KNOWN_MAX { mem::take(&mut self.stamps) } else { Box::default() };
         let known = known.into_iter().map(|(file, _)| file).collect();
-        let unneeded = Unneeded { path: mem::take(&mut self.path), known };
+        let unneeded = Unneeded { path: self.path.to_path_buf(), known };
         if self.closed.load(Ordering::Acquire) {
             // Nobody collects any more; what stays is swept by the next life of the host.
             let _ = unneeded.remove();
@@ -201,7 +201,7 @@ impl WorkCopies {
     /// When the folder is not what discovery saw, or cannot be copied.
     pub fn prepare(&self, job: &Job) -> Result<WorkCopy, CopyError> {
         if job.in_place() {
-            return Ok(WorkCopy { root: job.root.to_path_buf(), _copied: None });
+            return Ok(WorkCopy { root: Arc::clone(&job.root), _copied: None });
         }
         let slot = self.slot(job);
         let mut newest = lock(&slot);
@@ -213,7 +213,7 @@ impl WorkCopies {
     /// who copies, nor for a share on a network.
     pub fn at_once(&self, job: &Job) -> Option<WorkCopy> {
         if job.in_place() {
-            return Some(WorkCopy { root: job.root.to_path_buf(), _copied: None });
+            return Some(WorkCopy { root: Arc::clone(&job.root), _copied: None });
         }
         let slot = self.slot(job);
         let mut newest = slot.try_lock().ok()?;
@@ -237,7 +237,7 @@ impl WorkCopies {
             Some(copied) => Arc::clone(copied),
             None => Arc::clone(newest.insert(Arc::new(make()?))),
         };
-        Ok(WorkCopy { root: copied.path.clone(), _copied: Some(copied) })
+        Ok(WorkCopy { root: Arc::clone(&copied.path), _copied: Some(copied) })
     }
 
     /// Copies a folder that is near, unless there is more to it than [`ENTRIES_LITTLE`] and [`BYTES_LITTLE`].
@@ -342,7 +342,7 @@ impl WorkCopies {
             return match made {
                 Ok(stamps) => {
                     let (trash, closed) = (Arc::clone(&self.trash), Arc::clone(&self.closed));
-                    Ok(Copied { path, content: job.content, stamps: stamps.into(), trash, closed })
+                    Ok(Copied { path: path.into(), content: job.content, stamps: stamps.into(), trash, closed })
                 }
                 Err(error) => {
                     // At once: the disk may be full of it.

@@ -105,8 +105,13 @@ fn found(listing: &FolderListing) -> Found {
         (reading.settings, reading.raw, reading.problems)
     };
     let interpreters = Interpreters::default();
-    let around =
-        Surroundings { interpreters: &interpreters, exists: &|_| true, hash: &hash, read_settings: &read_settings };
+    let around = Surroundings {
+        interpreters: &interpreters,
+        exists: &|_| true,
+        hash: &hash,
+        read_settings: &read_settings,
+        share: &Arc::new,
+    };
     discover::discover(listing, &around)
 }
 

@@ -29,7 +29,7 @@ fn job(expressions: &[&str]) -> Job {
     Job {
         id: JobId { kind: JobKind::Triggered, name: JobName::parse("a").expect("a name") },
         root: Path::new("/jobs/triggered/a").into(),
-        script,
+        script: script.into(),
         settings: Settings { schedules: expressions.iter().map(setting).collect(), ..Settings::default() }.into(),
         content: ContentHash([0; 16]),
         files: Manifest::default(),

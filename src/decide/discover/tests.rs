@@ -292,7 +292,7 @@ impl Around {
         interpreters.by_extension.insert("lua".to_owned(), vec!["lua".to_owned()]);
         let interpreters: &'static Interpreters = Box::leak(Box::new(interpreters));
         let exists: &'static dyn Fn(&str) -> bool = Box::leak(Box::new(|program: &str| installed.contains(&program)));
-        Surroundings { interpreters, exists, hash: &hash, read_settings: &read_settings }
+        Surroundings { interpreters, exists, hash: &hash, read_settings: &read_settings, share: &Arc::new }
     }
 }
 

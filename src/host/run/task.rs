@@ -1,13 +1,6 @@
 //! The task of one run: it owns the process and its pipes, and tells the job's actor what happens to them.
 
-use std::{
-    collections::BTreeMap,
-    io,
-    path::{Path, PathBuf},
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, io, path::Path, pin::pin, sync::Arc, time::Duration};
 
 use tokio::sync::{Notify, oneshot};
 use tracing::warn;
@@ -66,7 +59,7 @@ pub struct Task {
     /// The port that it may listen on.
     pub port: Option<u16>,
     /// The file that announces a stop.
-    pub shutdown_file: PathBuf,
+    pub shutdown_file: Arc<Path>,
     /// When it last printed.
     pub activity: Arc<Activity>,
 }

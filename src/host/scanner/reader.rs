@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use super::scripts::Scripts;
 use crate::{
     decide::{
         discover::{self, Interpreters, Surroundings},
@@ -13,7 +14,7 @@ use crate::{
     },
     model::{
         id::{JobId, JobKind},
-        job::{Desired, Found},
+        job::{Desired, Found, Script},
         listing::FolderListing,
         time::Now,
     },
@@ -32,7 +33,15 @@ use crate::{
 pub(super) struct Reader {
     pub(super) roots: Vec<PathBuf>,
     pub(super) interpreters: Interpreters,
+    pub(super) scripts: Scripts,
     pub(super) cache: HashCache,
+}
+
+/// What reading asks about besides folders.
+struct Around<'a> {
+    interpreters: &'a Interpreters,
+    programs: &'a Programs,
+    scripts: &'a Scripts,
 }
 
 /// What reading gave.
@@ -55,11 +64,10 @@ impl Reader {
         if due.iter().any(|due| matches!(due, Due::Everything(_))) {
             let folders = scan::job_folders(&self.roots);
             let time = |id: &JobId| ScanTime { now: now.wall, quiet: quiet_of(id, known) };
-            let interpreters = &self.interpreters;
+            let around = Around { interpreters: &self.interpreters, programs: &programs, scripts: &self.scripts };
             self.cache.retain(|id| folders.jobs.contains_key(id));
-            let jobs = scan::scan_all(&folders.jobs, &mut self.cache, time, |id, scan| {
-                (id.clone(), conclude(interpreters, &programs, scan))
-            });
+            let jobs =
+                scan::scan_all(&folders.jobs, &mut self.cache, time, |id, scan| (id.clone(), conclude(&around, scan)));
             return Read::Everything { folders, jobs };
         }
         let jobs = due.iter().filter_map(|due| match due {
@@ -86,10 +94,11 @@ impl Reader {
     }
 
     fn read_one(&mut self, due: &DueJob, root: &Arc<Path>, programs: &Programs, now: &Now) -> Outcome {
-        let mut seen = self.cache.take(&due.id);
+        let (id, mut seen) = self.cache.take(&due.id);
         let scan = scan::scan_job(&due.id, root, &mut seen, ScanTime { now: now.wall, quiet: due.quiet });
-        self.cache.put(due.id.clone(), seen);
-        conclude(&self.interpreters, programs, scan)
+        self.cache.put(id, seen);
+        let Self { interpreters, scripts, .. } = &*self;
+        conclude(&Around { interpreters, programs, scripts }, scan)
     }
 }
 
@@ -107,12 +116,18 @@ fn root_of(id: &JobId, folders: &JobFolders, known: &Desired) -> Result<Arc<Path
     Err(if is_unknown { Outcome::Unchanged } else { Outcome::Gone })
 }
 
-fn conclude(interpreters: &Interpreters, programs: &Programs, scan: Scan) -> Outcome {
+impl Around<'_> {
+    fn found(&self, listing: &FolderListing) -> Found {
+        found(self.interpreters, self.programs, &|script| self.scripts.share(script), listing)
+    }
+}
+
+fn conclude(around: &Around<'_>, scan: Scan) -> Outcome {
     match scan {
         Scan::Gone => Outcome::Gone,
         Scan::Unchanged => Outcome::Unchanged,
         Scan::Seen(listing) => {
-            let found = Arc::new(found(interpreters, programs, &listing));
+            let found = Arc::new(around.found(&listing));
             let (unsettled, n_entries) = (listing.unsettled, listing.entries.len());
             drop(listing);
             memory::tidy_after(n_entries);
@@ -122,13 +137,19 @@ fn conclude(interpreters: &Interpreters, programs: &Programs, scan: Scan) -> Out
 }
 
 /// Works out what a folder holds.
-pub fn found(interpreters: &Interpreters, programs: &Programs, listing: &FolderListing) -> Found {
+pub fn found(
+    interpreters: &Interpreters,
+    programs: &Programs,
+    share: &dyn Fn(Script) -> Arc<Script>,
+    listing: &FolderListing,
+) -> Found {
     let read_settings = |text: &str, kind: JobKind| {
         let reading = settings::read(text, kind);
         (reading.settings, reading.raw, reading.problems)
     };
     let exists = |program: &str| programs.exists(program);
-    let around = Surroundings { interpreters, exists: &exists, hash: &hash::bytes, read_settings: &read_settings };
+    let (hash, read_settings) = (&hash::bytes, &read_settings);
+    let around = Surroundings { interpreters, exists: &exists, hash, read_settings, share };
     discover::discover(listing, &around)
 }
 

@@ -63,9 +63,9 @@ impl HashCache {
         self.jobs.retain(|id, _| keep(id));
     }
 
-    /// Takes out what was seen of a job, to scan it.
-    pub fn take(&mut self, id: &JobId) -> Seen {
-        self.jobs.remove(id).unwrap_or_default()
+    /// Takes out what was seen of a job, to scan it, with the id under which it is to be put back: others hold that one, too.
+    pub fn take(&mut self, id: &JobId) -> (JobId, Seen) {
+        self.jobs.remove_entry(id).unwrap_or_else(|| (id.clone(), Seen::default()))
     }
 
     /// Puts back what was seen of many jobs, in less room than one by one.

@@ -322,13 +322,13 @@ impl World {
         Job {
             id: self.id.clone(),
             root: self.source().into(),
-            script: Script {
+            script: Arc::new(Script {
                 run_command: "run.sh".to_owned(),
                 dir: Path::new("").into(),
                 script_host: "BashScriptHost",
                 program: vec!["bash".to_owned(), "run.sh".to_owned()],
                 in_place_default: false,
-            },
+            }),
             settings: std::sync::Arc::default(),
             content: crate::os::scan::hash::short(&hasher),
             files,

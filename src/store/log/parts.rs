@@ -7,6 +7,7 @@ use std::{
     fs::{self, File},
     io::{self, ErrorKind},
     path::Path,
+    sync::Arc,
     thread,
     time::Duration,
 };
@@ -19,9 +20,9 @@ use crate::{
 /// The name of a log: what its current file is called, as `job_log.txt`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogName {
-    stem: Box<str>,
+    stem: Arc<str>,
     /// With its dot, or empty.
-    extension: Box<str>,
+    extension: Arc<str>,
 }
 
 impl LogName {
@@ -35,6 +36,8 @@ impl LogName {
     /// Returns the name of the log that an instance writes while another host has this one: `job_log_host01.txt`.
     #[must_use]
     pub fn of_instance(&self, instance: &str) -> Self {
+        // A dot would end the name before its extension.
+        let instance = instance.replace('.', "-");
         Self { stem: format!("{}_{instance}", self.stem).into(), extension: self.extension.clone() }
     }
 

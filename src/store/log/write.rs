@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     model::{
+        id::Instance,
         log::{Level, LineStyle, LogPolicy, SYS_HELD_BYTES_MAX, Source},
         time::Now,
     },
@@ -45,7 +46,7 @@ pub struct LogFile {
     /// Who else may want it.
     pub sharing: Sharing,
     /// The instance's whole name, which its own log is called by.
-    pub instance: Box<str>,
+    pub instance: Instance,
 }
 
 /// Where a log stands: kept by a run, so that its lines can be found again.
@@ -281,7 +282,7 @@ impl LogWriter {
         let (name, lock, is_new) = match self.file.sharing {
             Sharing::Sole => (self.file.name.clone(), None, is_made),
             Sharing::Shared => {
-                let (name, lock) = choose(dir, &self.file.name, &self.file.instance)?;
+                let (name, lock) = choose(dir, &self.file.name, self.file.instance.as_str())?;
                 // Another host may have come and gone between the folder and its lock.
                 (name, lock, false)
             }

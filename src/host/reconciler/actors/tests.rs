@@ -97,7 +97,7 @@ fn update(id: &JobId) -> Update {
     let job = Job {
         id: id.clone(),
         root: Path::new("/jobs/triggered/yearly").into(),
-        script,
+        script: script.into(),
         settings: Settings { schedules: vec![schedule], ..Settings::default() }.into(),
         content: ContentHash([0; 16]),
         files: Manifest::default(),

@@ -5,6 +5,7 @@ use std::{thread, time::Duration};
 use super::*;
 use crate::{
     model::{
+        id::Instance,
         log::{Level, LineStyle, LogPolicy, Source, Stream},
         time::{Mono, Now, Wall},
     },
@@ -24,7 +25,7 @@ fn name() -> LogName {
 }
 
 fn writer(dir: &Path, max_size: u64) -> LogWriter {
-    let file = LogFile { dir: dir.to_owned(), name: name(), sharing: Sharing::Sole, instance: "host01".into() };
+    let file = LogFile { dir: dir.to_owned(), name: name(), sharing: Sharing::Sole, instance: Instance::new("host01") };
     let policy = LogPolicy { max_size, keep: 1000, ..LogPolicy::default() };
     LogWriter::new(file, style(), policy, Packer::new(Duration::ZERO, || ()))
 }

@@ -25,7 +25,7 @@ fn writer(dir: &Path, max_size: u64, keep: u32) -> LogWriter {
 
 fn packed_after(delay: Duration, dir: &Path, max_size: u64, keep: u32) -> LogWriter {
     let name = LogName::new("job_log.txt");
-    let file = LogFile { dir: dir.to_owned(), name, sharing: Sharing::Shared, instance: "host01".into() };
+    let file = LogFile { dir: dir.to_owned(), name, sharing: Sharing::Shared, instance: Instance::new("host01") };
     let style = LineStyle { instance: "host01".into(), format: Default::default() };
     let policy = LogPolicy { max_size, keep, max_age: Duration::from_secs(3600 * 24 * 365 * 100) };
     LogWriter::new(file, style, policy, Packer::new(delay, || ()))
