@@ -27,6 +27,7 @@ use crate::{
     decide::zone::Zone,
     host::{
         door::Door,
+        handle::HostHandle,
         start::{Host, StartError},
     },
     model::config::Config,
@@ -45,6 +46,9 @@ const THREADS: usize = 2;
 /// and have their cgroups.
 const REST: Duration = Duration::from_millis(1300);
 
+/// From there to the moment at which the heap may keep a little: folders are watched by then, and nothing of the start goes on.
+const STARTED: Duration = Duration::from_secs(10);
+
 /// Sends what webjobd says of itself to standard error; `RUST_LOG` chooses how much.
 pub fn trace() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,notify=warn,mio=warn"));
@@ -57,7 +61,7 @@ pub fn trace() {
 
 /// Runs a host until it is told to stop.
 pub fn run(config: Config, zone: Zone, keys: KeyRing) -> Outcome {
-    memory::spare_little();
+    memory::spare_nothing();
     process::make_room_for_files();
     signals::hold_ends_of_children();
     let runtime = runtime::Builder::new_multi_thread()
@@ -86,7 +90,7 @@ async fn live(config: Config, zone: Zone, ring: KeyRing) -> Outcome {
             api.entry.announce(&host, &api.url);
             greet(&census, &api.url, &host.handle().layout().credentials().display().to_string());
             service::tell(&Stage::Ready(census));
-            tokio::spawn(give_back());
+            tokio::spawn(give_back(host.handle()));
             attend(&mut signals, &host, &api).await;
         }
         // Cancel-safe: a signal that is not taken stays.
@@ -202,10 +206,13 @@ async fn reload(host: &Host, api: &ServedApi) {
 }
 
 /// Gives back what the start needed, when it is over for good.
-async fn give_back() {
+async fn give_back(host: HostHandle) {
     pause(Some(REST)).await;
+    host.view().events().end_start(host.now());
     // One that does not come to it costs nothing but memory.
     let _ = task::spawn_blocking(memory::give_back).await;
+    pause(Some(STARTED)).await;
+    memory::spare_little();
 }
 
 /// Waits for so long; for ever without a time.

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Events that are looked at in one go.
-const EVENTS_AT_ONCE: usize = 256;
+const EVENTS_AT_ONCE: usize = 1024;
 
 /// How soon after a look at events the next one comes at the earliest: a host on which much happens looks at many of them
 /// at once, and reads the hooks once for them.
@@ -162,9 +162,7 @@ impl Courier {
         }
         let last = since.events.last().map(|event| event.id);
         let read = self.hooks.all().await;
-        if let Err(error) = &read
-            && !self.is_blind
-        {
+        if let (Err(error), false) = (&read, self.is_blind) {
             warn!(%error, "could not read the hooks; nobody is told of anything until they can be read");
         }
         self.is_blind = read.is_err();
@@ -178,6 +176,7 @@ impl Courier {
         self.not_before = self.machine.now().mono + LOOKS_APART;
         // A gap without events behind it ends at the newest.
         self.seen = last.unwrap_or(*self.machine.view.events().last().borrow());
+        self.machine.view.events().note_hooked(self.seen);
     }
 
     async fn order(&mut self, order: Order) {
