@@ -326,11 +326,11 @@ impl Reconciler {
         let trigger =
             if starting { Trigger::Startup } else { Trigger::Change { what: "the job was added".to_owned() } };
         let update = Update { wishes: self.overrides.wishes(&id).into(), found };
+        let past = self.past(&id);
+        self.actors.begin(id.clone(), update, trigger, past);
         if !self.is_first {
             info!(job = %id, "a job was added");
         }
-        let past = self.past(&id);
-        self.actors.begin(id, update, trigger, past);
     }
 
     async fn update(&mut self, found: Arc<Found>) -> Option<tokio::sync::oneshot::Receiver<Result<(), CommandError>>> {

@@ -35,8 +35,8 @@ pub struct Current {
 }
 
 impl Current {
-    /// Opens the log where it ends; makes it when there is none. A folder that is new has neither lines nor parts.
-    /// Returns the rolled parts as well.
+    /// Opens the log where it ends; makes it when there is none. Returns the rolled parts as well. A folder that was new has neither
+    /// lines nor parts, unless somebody was faster and left a log there.
     pub fn open(
         dir: &Path,
         name: LogName,
@@ -45,8 +45,11 @@ impl Current {
         now: Now,
     ) -> io::Result<(Self, Vec<Part>)> {
         let path = dir.join(name.current());
-        let ((file, size), parts) =
-            if is_new { ((open(&path)?, 0), Vec::new()) } else { (open_end(&path)?, parts::list(dir, &name)?) };
+        let begun = if is_new { begin(&path)? } else { None };
+        let ((file, size), parts) = match begun {
+            Some(file) => ((file, 0), Vec::new()),
+            None => (open_end(&path)?, parts::list(dir, &name)?),
+        };
         let start = parts::current_start(&parts);
         Ok((Self { dir: dir.to_owned(), name, file, start, size, looked: now.mono, _lock: lock }, parts))
     }
@@ -154,13 +157,17 @@ impl Current {
     }
 }
 
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).read(true).create(true).open(path)
+/// Makes a file to append to; `None` when there is one.
+fn begin(path: &Path) -> io::Result<Option<File>> {
+    match OpenOptions::new().append(true).read(true).create_new(true).open(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(None),
+        made => made.map(Some),
+    }
 }
 
 /// Opens a file to append to and returns its size. A last line that a crash left without an end gets one.
 fn open_end(path: &Path) -> io::Result<(File, u64)> {
-    let mut file = open(path)?;
+    let mut file = OpenOptions::new().append(true).read(true).create(true).open(path)?;
     let size = file.metadata()?.len();
     if size == 0 {
         return Ok((file, 0));

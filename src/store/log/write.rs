@@ -283,8 +283,7 @@ impl LogWriter {
             Sharing::Sole => (self.file.name.clone(), None, is_made),
             Sharing::Shared => {
                 let (name, lock) = choose(dir, &self.file.name, self.file.instance.as_str())?;
-                // Another host may have come and gone between the folder and its lock.
-                (name, lock, false)
+                (name, lock, is_made)
             }
         };
         let (current, parts) = Current::open(dir, name, lock, is_new, now)?;

@@ -169,6 +169,18 @@ fn a_crash_at_any_step_leaves_a_log_that_goes_on() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn in_a_folder_that_was_new_the_log_of_somebody_who_was_faster_goes_on() {
+    let (dir, name) = (tempfile::tempdir().unwrap(), LogName::new("job_log.txt"));
+    let open = |is_new| Current::open(dir.path(), name.clone(), None, is_new, at(0)).unwrap();
+    fs::write(dir.path().join(name.part(0, 5)), "old!\n").unwrap();
+    fs::write(dir.path().join(name.current()), "new\n").unwrap();
+    let (current, parts) = open(true);
+    assert_eq!((current.end(), parts.len()), (9, 1));
+    fs::remove_file(dir.path().join(name.current())).unwrap();
+    assert_eq!(open(false).0.end(), 5);
+}
+
+#[test]
 fn a_full_disk_refuses_lines_says_so_and_loses_none_of_webjobds_own() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("job_log.txt");
