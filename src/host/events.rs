@@ -1,7 +1,10 @@
 //! The latest events of the host, numbered: told by the actors, read by whoever follows, each at its own pace.
 //!
-//! Telling never waits. The newest [`EVENTS_MAX`] are kept, of those that are older than [`OLD`] the newest [`OLD_EVENTS_MAX`];
-//! whoever comes too late for some learns that it is so, and reads the state again.
+//! Telling never waits. The newest [`EVENTS_MAX`] are kept; of those that are older than [`OLD_AFTER`], the oldest go as others
+//! come, until [`OLD_EVENTS_MAX`] are left in all. Whoever comes too late for some learns that it is so, and reads the state again.
+//!
+//! What happened while the host started is kept for those alone who followed then, and for hooks: of a thousand jobs that begin
+//! there are five thousand events. Without hooks being told (a host whose API is never announced) nothing goes but for its number.
 
 use std::{
     collections::VecDeque,
@@ -18,10 +21,16 @@ use crate::model::{
 
 /// Events that are kept; the oldest go. With the records of their runs they take some 5 MiB.
 pub const EVENTS_MAX: usize = 10_000;
-/// Whoever follows and was cut off is back sooner than this, or reads the state.
-pub const OLD: Duration = Duration::from_secs(10 * 60);
-/// Events that are kept although they are old.
+/// Whoever follows and was cut off is back sooner than this, or reads the state. By the wall clock, as events are: one that is set
+/// makes them go sooner or later.
+pub const OLD_AFTER: Duration = Duration::from_secs(10 * 60);
+/// Events, old or not, with which none goes for its age.
 pub const OLD_EVENTS_MAX: usize = 1_000;
+/// Events that may go when one comes: who tells of it does not wait for thousands.
+const GO_AT_ONCE_MAX: usize = 64;
+
+/// Events for which room is kept.
+const ROOM_LEAST: usize = 256;
 
 /// The latest events of a host.
 #[derive(Debug)]
@@ -32,14 +41,25 @@ pub struct Events {
 
 #[derive(Debug)]
 struct Kept {
-    /// In one piece: one by one, those that go would leave holes among what stays of their jobs.
+    /// In one piece of the heap: one by one, those that go would leave holes among what stays of their jobs.
     events: VecDeque<Event>,
     last: EventId,
     /// The number of the newest event that is no longer here, or was before this life.
     gone: EventId,
-    /// The number of the newest event that hooks were told of: before that, none goes for its age.
+    /// The number of the newest event that hooks were told of: before that, none goes for its age, nor those of the start.
     hooked: EventId,
-    is_starting: bool,
+    start: Start,
+}
+
+/// Which events are those of the host's start, as far as they may go for that.
+#[derive(Clone, Copy, Debug)]
+enum Start {
+    /// All, up to now.
+    GoesOn,
+    /// All up to this.
+    Ended(EventId),
+    /// None: somebody followed, and may come back.
+    Followed,
 }
 
 /// Events after a number.
@@ -54,7 +74,7 @@ pub struct Since {
 impl Events {
     /// Begins after `first`; see `EventId::before_start`.
     pub fn begin(first: EventId) -> Self {
-        let kept = Kept { events: VecDeque::new(), last: first, gone: first, hooked: first, is_starting: true };
+        let kept = Kept { events: VecDeque::new(), last: first, gone: first, hooked: first, start: Start::GoesOn };
         Self { kept: Mutex::new(kept), last: watch::Sender::new(first) }
     }
 
@@ -63,10 +83,12 @@ impl Events {
         let mut kept = self.kept();
         let id = kept.last.next();
         kept.last = id;
-        kept.forget(at, self.is_followed());
+        let gone = kept.take(GO_AT_ONCE_MAX, |kept, oldest| kept.is_too_much(oldest, at) || kept.is_of_start(oldest));
         kept.events.push_back(Event { id, at, news });
         // Under the lock, so that a follower never hears of a number that is not here yet, nor of two out of order.
         self.last.send_replace(id);
+        drop(kept);
+        drop(gone);
     }
 
     /// Returns what was told after `id`, at most `limit`, oldest first.
@@ -77,28 +99,37 @@ impl Events {
         Since { events, is_gap: id < kept.gone || id > kept.last }
     }
 
-    /// Notes that hooks were told of all events up to `id`.
-    pub fn note_hooked(&self, id: EventId) {
-        self.kept().hooked = id;
-    }
-
-    /// Ends the start of the host. Until then events that hooks were told of are kept only while somebody else follows: those
-    /// of a thousand jobs that begin are asked for by nobody who comes later.
-    pub fn end_start(&self, now: Wall) {
+    /// Returns a watch on the number of the newest event, for one who is told of all that is there and may come back.
+    pub fn follow(&self) -> watch::Receiver<EventId> {
         let mut kept = self.kept();
-        kept.forget(now, self.is_followed());
-        kept.events.shrink_to_fit();
-        kept.is_starting = false;
+        if matches!(kept.start, Start::GoesOn) {
+            kept.start = Start::Followed;
+        }
+        self.last.subscribe()
     }
 
-    /// Returns a watch on the number of the newest event.
+    /// Returns a watch on the number of the newest event, for the one who tells hooks: see [`Self::note_hooked`].
     pub fn last(&self) -> watch::Receiver<EventId> {
         self.last.subscribe()
     }
 
-    /// Whether somebody follows besides the one who tells hooks.
-    fn is_followed(&self) -> bool {
-        self.last.receiver_count() > 1
+    /// Notes that hooks were told of all events up to `id`.
+    pub fn note_hooked(&self, id: EventId) {
+        self.kept().hooked = id;
+        self.forget_start();
+    }
+
+    /// Ends the start of the host: what is told from now on is kept.
+    pub fn end_start(&self) {
+        let mut kept = self.kept();
+        if matches!(kept.start, Start::GoesOn) {
+            kept.start = Start::Ended(kept.last);
+        }
+    }
+
+    fn forget_start(&self) {
+        let gone = self.kept().take(usize::MAX, Kept::is_of_start);
+        drop(gone);
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -107,21 +138,37 @@ impl Events {
 }
 
 impl Kept {
-    /// Lets go, at `now`, what need not be kept when one more comes.
-    fn forget(&mut self, now: Wall, is_followed: bool) {
-        while let Some(oldest) = self.events.front()
-            && self.may_go(oldest, now, is_followed)
+    /// Takes the oldest events out as long as they are to go, to be dropped where nobody waits for it.
+    fn take(&mut self, at_most: usize, goes: impl Fn(&Self, &Event) -> bool) -> Vec<Event> {
+        let mut taken = Vec::new();
+        while taken.len() < at_most
+            && let Some(oldest) = self.events.front()
+            && goes(self, oldest)
         {
             self.gone = oldest.id;
-            self.events.pop_front();
+            taken.extend(self.events.pop_front());
         }
+        if !taken.is_empty() && self.events.capacity() > ROOM_LEAST.max(4 * self.events.len()) {
+            self.events.shrink_to(2 * self.events.len());
+        }
+        taken
     }
 
-    fn may_go(&self, oldest: &Event, now: Wall, is_followed: bool) -> bool {
-        let is_of_start = self.is_starting && !is_followed;
-        let is_old = || Duration::try_from(now.duration_since(oldest.at)).is_ok_and(|age| age > OLD);
-        let is_over = || self.events.len() >= OLD_EVENTS_MAX && is_old();
-        self.events.len() >= EVENTS_MAX || (oldest.id <= self.hooked && (is_of_start || is_over()))
+    /// Whether the oldest goes before another comes at `at`.
+    fn is_too_much(&self, oldest: &Event, at: Wall) -> bool {
+        let is_old = || Duration::try_from(at.duration_since(oldest.at)).is_ok_and(|age| age > OLD_AFTER);
+        let n_kept = self.events.len();
+        n_kept >= EVENTS_MAX || (n_kept >= OLD_EVENTS_MAX && oldest.id <= self.hooked && is_old())
+    }
+
+    /// Whether the oldest goes because it is of the start.
+    fn is_of_start(&self, oldest: &Event) -> bool {
+        let is_of_start = match self.start {
+            Start::GoesOn => true,
+            Start::Ended(last) => oldest.id <= last,
+            Start::Followed => false,
+        };
+        is_of_start && oldest.id <= self.hooked
     }
 }
 
@@ -136,7 +183,7 @@ mod tests {
 
     fn started() -> Events {
         let events = Events::begin(EventId(100));
-        events.end_start(Wall::UNIX_EPOCH);
+        events.end_start();
         events
     }
 
@@ -178,60 +225,77 @@ mod tests {
     }
 
     #[test]
-    fn old_events_go_down_to_a_few_once_hooks_were_told() {
+    fn old_events_go_as_others_come_until_a_few_are_left_once_hooks_were_told() {
         let kept = |events: &Events| events.since(EventId(0), usize::MAX).events.len();
         let events = started();
-        for _ in 0..OLD_EVENTS_MAX + 9 {
+        for _ in 0..OLD_EVENTS_MAX + 199 {
             removed(&events);
         }
-        let late = Wall::UNIX_EPOCH + OLD;
-        removed_at(&events, late);
-        removed_at(&events, late + Duration::from_nanos(1));
-        assert_eq!(kept(&events), OLD_EVENTS_MAX + 11, "hooks know nothing yet");
+        let late = Wall::UNIX_EPOCH + OLD_AFTER;
+        let later = late + Duration::from_nanos(1);
+        removed_at(&events, later);
+        assert_eq!(kept(&events), OLD_EVENTS_MAX + 200, "hooks know nothing yet");
         events.note_hooked(EventId(103));
         removed_at(&events, late);
-        assert_eq!(kept(&events), OLD_EVENTS_MAX + 12, "none is old enough");
-        removed_at(&events, late + Duration::from_nanos(1));
-        assert_eq!(kept(&events), OLD_EVENTS_MAX + 10, "hooks know three");
+        assert_eq!(kept(&events), OLD_EVENTS_MAX + 201, "none is old enough");
+        removed_at(&events, later);
+        assert_eq!(kept(&events), OLD_EVENTS_MAX + 199, "hooks know three");
         assert!(events.since(EventId(102), 1).is_gap && !events.since(EventId(103), 1).is_gap);
-        events.note_hooked(EventId(100 + OLD_EVENTS_MAX as u64 + 13));
-        removed_at(&events, late + Duration::from_nanos(1));
+        events.note_hooked(EventId(100 + OLD_EVENTS_MAX as u64 + 202));
+        removed_at(&events, later);
+        assert_eq!(kept(&events), OLD_EVENTS_MAX + 200 - GO_AT_ONCE_MAX, "not all at once");
+        for _ in 0..9 {
+            removed_at(&events, later);
+        }
         assert_eq!(kept(&events), OLD_EVENTS_MAX);
-        removed_at(&events, late - OLD);
+        removed_at(&events, Wall::UNIX_EPOCH);
         assert_eq!(kept(&events), OLD_EVENTS_MAX + 1, "the clock was set back");
     }
 
     #[test]
-    fn what_was_told_while_the_host_started_goes_unless_hooks_or_somebody_else_may_want_it() {
+    fn what_was_told_while_the_host_started_goes_unless_hooks_or_a_follower_may_want_it() {
         let events = Events::begin(EventId(100));
         let _hooks = events.last();
-        let is_first_there = || !events.since(EventId(100), 1).is_gap;
         for _ in 0..5 {
             removed(&events);
         }
-        events.end_start(Wall::UNIX_EPOCH);
-        assert!(is_first_there(), "hooks know nothing yet");
-
-        let events = Events::begin(EventId(100));
-        let _hooks = events.last();
-        let is_first_there = || !events.since(EventId(100), 1).is_gap;
-        for _ in 0..5 {
-            removed(&events);
-        }
-        events.note_hooked(EventId(104));
-        let follower = events.last();
+        assert!(!events.since(EventId(100), 1).is_gap, "hooks know nothing yet");
+        events.note_hooked(EventId(103));
+        assert_eq!(ids(&events.since(EventId(103), 9)), [104, 105]);
+        assert!(events.since(EventId(102), 9).is_gap && !events.since(EventId(103), 9).is_gap);
+        events.end_start();
         removed(&events);
-        assert!(is_first_there(), "somebody follows");
-        drop(follower);
-        removed(&events);
-        assert_eq!(ids(&events.since(EventId(104), 9)), [105, 106, 107]);
-        assert!(events.since(EventId(103), 9).is_gap && !events.since(EventId(104), 9).is_gap);
-
         events.note_hooked(EventId(106));
-        events.end_start(Wall::UNIX_EPOCH);
-        assert_eq!(ids(&events.since(EventId(106), 9)), [107]);
-        events.note_hooked(EventId(107));
+        assert_eq!(ids(&events.since(EventId(105), 9)), [106], "one that came after the start stays");
+        assert!(events.since(EventId(104), 9).is_gap, "what hooks had not been told of at its end goes, too");
+        drop(events.follow());
         removed(&events);
-        assert_eq!(ids(&events.since(EventId(106), 9)), [107, 108], "the start is over");
+        events.note_hooked(EventId(107));
+        assert_eq!(ids(&events.since(EventId(105), 9)), [106, 107]);
+    }
+
+    #[test]
+    fn who_follows_while_the_host_starts_may_come_back() {
+        let events = Events::begin(EventId(100));
+        removed(&events);
+        drop(events.follow());
+        removed(&events);
+        events.note_hooked(EventId(102));
+        removed(&events);
+        events.end_start();
+        events.note_hooked(EventId(103));
+        assert_eq!(ids(&events.since(EventId(100), 9)), [101, 102, 103]);
+        assert!(!events.since(EventId(100), 9).is_gap);
+    }
+
+    #[test]
+    fn what_goes_leaves_no_room_behind() {
+        let events = Events::begin(EventId(100));
+        for _ in 0..EVENTS_MAX {
+            removed(&events);
+        }
+        events.note_hooked(EventId(100 + EVENTS_MAX as u64));
+        let kept = events.kept();
+        assert!(kept.events.is_empty() && kept.events.capacity() < ROOM_LEAST);
     }
 }

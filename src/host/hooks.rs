@@ -252,3 +252,6 @@ pub fn start(
 ) -> Result<task::JoinHandle<()>, crate::os::file::FileError> {
     Ok(tokio::spawn(Courier::open(machine, hooks)?.live(orders)))
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests;

@@ -35,6 +35,8 @@ pub mod scanner;
 pub mod start;
 pub mod supervisor;
 pub mod trace;
+#[cfg(all(test, target_os = "linux"))]
+mod trial;
 pub mod turns;
 pub mod view;
 mod waits;

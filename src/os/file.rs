@@ -161,9 +161,25 @@ pub fn identity(metadata: &Metadata) -> Option<(u64, u64)> {
 /// When the file cannot be opened or made.
 pub fn try_lock(path: &Path) -> io::Result<Option<File>> {
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+    Ok(locked(file))
+}
+
+/// Makes a file and takes its lock; `None` when there is one already, or somebody else was faster. So whoever gets it knows that
+/// nobody had it before.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn try_lock_new(path: &Path) -> io::Result<Option<File>> {
+    match OpenOptions::new().create_new(true).write(true).open(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(None),
+        made => made.map(locked),
+    }
+}
+
+fn locked(file: File) -> Option<File> {
     match fs2::FileExt::try_lock_exclusive(&file) {
-        Err(error) if error.raw_os_error() == fs2::lock_contended_error().raw_os_error() => Ok(None),
-        Ok(()) | Err(_) => Ok(Some(file)),
+        Err(error) if error.raw_os_error() == fs2::lock_contended_error().raw_os_error() => None,
+        Ok(()) | Err(_) => Some(file),
     }
 }
 

@@ -39,7 +39,7 @@ const BATCH: usize = 256;
 pub async fn events(State(api): State<Api>, RawQuery(query): RawQuery, headers: HeaderMap) -> Answer {
     let params = Params::parse(query.as_deref());
     let wanted = Wanted { job: job(&api, &params)?, kinds: kinds(&params)? };
-    let last = api.handle.view().events().last();
+    let last = api.handle.view().events().follow();
     let at = match sse::last_id(&headers, &params) {
         None => *last.borrow(),
         Some(text) => text.parse().map_err(|_| Problem::invalid(format!("`{text}` is no id of an event")))?,

@@ -27,7 +27,6 @@ use crate::{
     decide::zone::Zone,
     host::{
         door::Door,
-        handle::HostHandle,
         start::{Host, StartError},
     },
     model::config::Config,
@@ -46,8 +45,8 @@ const THREADS: usize = 2;
 /// and have their cgroups.
 const REST: Duration = Duration::from_millis(1300);
 
-/// From there to the moment at which the heap may keep a little: folders are watched by then, and nothing of the start goes on.
-const STARTED: Duration = Duration::from_secs(10);
+/// From there to the moment at which the heap may keep a little: by then folders are watched, which takes tables of all.
+const UNTIL_WATCHED: Duration = Duration::from_secs(3);
 
 /// Sends what webjobd says of itself to standard error; `RUST_LOG` chooses how much.
 pub fn trace() {
@@ -61,7 +60,7 @@ pub fn trace() {
 
 /// Runs a host until it is told to stop.
 pub fn run(config: Config, zone: Zone, keys: KeyRing) -> Outcome {
-    memory::spare_nothing();
+    memory::spare_least();
     process::make_room_for_files();
     signals::hold_ends_of_children();
     let runtime = runtime::Builder::new_multi_thread()
@@ -90,7 +89,7 @@ async fn live(config: Config, zone: Zone, ring: KeyRing) -> Outcome {
             api.entry.announce(&host, &api.url);
             greet(&census, &api.url, &host.handle().layout().credentials().display().to_string());
             service::tell(&Stage::Ready(census));
-            tokio::spawn(give_back(host.handle()));
+            tokio::spawn(give_back());
             attend(&mut signals, &host, &api).await;
         }
         // Cancel-safe: a signal that is not taken stays.
@@ -206,12 +205,11 @@ async fn reload(host: &Host, api: &ServedApi) {
 }
 
 /// Gives back what the start needed, when it is over for good.
-async fn give_back(host: HostHandle) {
+async fn give_back() {
     pause(Some(REST)).await;
-    host.view().events().end_start(host.now());
     // One that does not come to it costs nothing but memory.
     let _ = task::spawn_blocking(memory::give_back).await;
-    pause(Some(STARTED)).await;
+    pause(Some(UNTIL_WATCHED)).await;
     memory::spare_little();
 }
 

@@ -95,7 +95,7 @@ impl Reader {
 
     fn read_one(&mut self, due: &DueJob, root: &Arc<Path>, programs: &Programs, now: &Now) -> Outcome {
         let (id, mut seen) = self.cache.take(&due.id);
-        let scan = scan::scan_job(&due.id, root, &mut seen, ScanTime { now: now.wall, quiet: due.quiet });
+        let scan = scan::scan_job(&id, root, &mut seen, ScanTime { now: now.wall, quiet: due.quiet });
         self.cache.put(id, seen);
         let Self { interpreters, scripts, .. } = &*self;
         conclude(&Around { interpreters, programs, scripts }, scan)
@@ -156,10 +156,44 @@ pub fn found(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{
-        id::JobName,
-        listing::{Unusable, UnusableWhy},
+    use crate::{
+        model::{
+            id::JobName,
+            listing::{Unusable, UnusableWhy},
+        },
+        os::clock::Clock,
     };
+
+    #[test]
+    fn jobs_that_are_started_alike_share_what_says_so_and_a_job_has_one_name() {
+        let root = tempfile::tempdir().expect("a folder");
+        let id = |name: &str| JobId { kind: JobKind::Triggered, name: JobName::parse(name).expect("a name") };
+        for name in ["a", "b"] {
+            let folder = root.path().join("triggered").join(name);
+            std::fs::create_dir_all(&folder).expect("a folder");
+            std::fs::write(folder.join("run.sh"), "true\n").expect("a script");
+        }
+        let interpreters = Interpreters { windows: false, by_extension: [("sh".to_owned(), Vec::new())].into() };
+        let (roots, scripts, cache) = (vec![root.path().to_owned()], Scripts::default(), HashCache::default());
+        let mut reader = Reader { roots, interpreters, scripts, cache };
+        let now = Clock::start().now();
+        let mut read = |due: Due| match reader.read(&[due], &now, &Desired::default()) {
+            Read::Everything { jobs, .. } => jobs.into_iter().map(|(_, outcome)| outcome).collect::<Vec<_>>(),
+            Read::Jobs(jobs) => jobs.into_iter().map(|(_, outcome)| outcome).collect(),
+        };
+        let found = |outcome: &Outcome| match outcome {
+            Outcome::Found { found, .. } => Arc::clone(found),
+            Outcome::Gone | Outcome::Unchanged => panic!("a job"),
+        };
+        let jobs: Vec<_> = read(Due::Everything(String::new())).iter().map(found).collect();
+        let [one, other] = [0, 1].map(|at| jobs[at].job.clone().expect("it can run"));
+        assert!(Arc::ptr_eq(&one.script, &other.script), "{one:?} {other:?}");
+        let quiet = std::time::Duration::ZERO;
+        std::fs::write(root.path().join("triggered/a/more"), "").expect("a file");
+        let again = read(Due::Job(DueJob { id: id("a"), since: now.mono, quiet, path: None }));
+        let first = jobs.iter().find(|found| found.id == id("a")).expect("it was found");
+        assert!(std::ptr::eq(found(&again[0]).id.name.as_str(), first.id.name.as_str()));
+    }
 
     #[test]
     fn a_job_whose_folder_is_not_listed_is_gone_unless_what_it_lies_in_could_not_be_read() {

@@ -7,7 +7,7 @@ use std::{
 
 use crate::model::job::Script;
 
-/// Scripts that are remembered: few hosts start their jobs in more ways, but for those that differ in each.
+/// Scripts that are remembered, the latest: hosts have a few ways to start jobs, or one for each job, and then none is shared.
 const REMEMBERED_MAX: usize = 16;
 
 /// The latest scripts, to be held again.

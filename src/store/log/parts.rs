@@ -255,6 +255,7 @@ mod tests {
             ]
         );
         assert_eq!(LogName::new("job_log.txt").of_instance("host01").current(), "job_log_host01.txt");
+        assert_eq!(LogName::new("job_log.txt").of_instance("host01.lan").current(), "job_log_host01-lan.txt");
     }
 
     #[test]

@@ -281,10 +281,7 @@ impl LogWriter {
         let is_made = file::create_missing(dir)?;
         let (name, lock, is_new) = match self.file.sharing {
             Sharing::Sole => (self.file.name.clone(), None, is_made),
-            Sharing::Shared => {
-                let (name, lock) = choose(dir, &self.file.name, self.file.instance.as_str())?;
-                (name, lock, is_made)
-            }
+            Sharing::Shared => choose(dir, is_made, &self.file.name, self.file.instance.as_str())?,
         };
         let (current, parts) = Current::open(dir, name, lock, is_new, now)?;
         if !parts.is_empty() {
@@ -327,11 +324,16 @@ impl LogWriter {
     }
 }
 
-/// Takes the log of this name, or this instance's own while another host has it.
-fn choose(dir: &Path, name: &LogName, instance: &str) -> io::Result<(LogName, Option<File>)> {
-    match file::try_lock(&dir.join(name.lock()))? {
-        Some(lock) => Ok((name.clone(), Some(lock))),
-        None => Ok((name.of_instance(instance), None)),
+/// Takes the log of this name, or this instance's own while another host has it; tells whether nobody wrote there before.
+fn choose(dir: &Path, is_made: bool, name: &LogName, instance: &str) -> io::Result<(LogName, Option<File>, bool)> {
+    let path = dir.join(name.lock());
+    // Another host may have come and gone between the folder and its lock. It left the lock's file then.
+    if is_made && let Some(lock) = file::try_lock_new(&path)? {
+        return Ok((name.clone(), Some(lock), true));
+    }
+    match file::try_lock(&path)? {
+        Some(lock) => Ok((name.clone(), Some(lock), false)),
+        None => Ok((name.of_instance(instance), None, false)),
     }
 }
 

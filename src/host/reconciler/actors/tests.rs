@@ -6,16 +6,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::*;
 use crate::{
-    decide::zone::Zone,
-    host::start,
+    host::trial,
     model::{
-        config::{Config, DoorConfig, EngineSettings},
-        id::{Instance, JobName},
+        id::JobName,
         job::{ContentHash, Found, Job, Manifest, Script},
-        log::TimestampFormat,
         settings::{ScheduleSetting, Settings, WrittenSettings},
     },
-    store::{layout::Layout, occurrences},
+    store::occurrences,
 };
 
 /// One job that is due once a year, on a machine without a host.
@@ -30,14 +27,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let root = tempfile::tempdir().expect("a folder");
-        let config = config(root.path());
-        for folder in ["jobs", "data/jobs/triggered", "data/webjobd/hosts/a", "temp"] {
-            std::fs::create_dir_all(root.path().join(folder)).expect("a folder");
-        }
-        let layout = Layout::new(config.data.clone(), config.instance.clone());
-        let (rests, told) = mpsc::unbounded_channel();
-        let channels = (mpsc::channel(1).0, rests);
-        let (machine, _) = start::machine(config.into(), layout, Zone::utc(), channels, None).expect("a machine");
+        let (machine, told) = trial::machine(root.path());
         let id = JobId { kind: JobKind::Triggered, name: JobName::parse("yearly").expect("a name") };
         let mut actors = Actors::new(&machine);
         // No job is there for as long as its host runs.
@@ -63,25 +53,6 @@ impl World {
 
     fn is_at_rest(&self) -> bool {
         matches!(self.actors.all[&self.id].state, State::Resting(_)) && self.actors.wake_at().is_some()
-    }
-}
-
-fn config(root: &Path) -> Config {
-    Config {
-        root: root.to_owned(),
-        jobs: root.join("jobs"),
-        data: root.join("data"),
-        temp: root.join("temp"),
-        listen: ([127, 0, 0, 1], 0).into(),
-        instance: Instance::new("a"),
-        public_url: None,
-        timestamps: TimestampFormat::Kudu,
-        interpreters: BTreeMap::new(),
-        insecure_http: false,
-        door: DoorConfig::default(),
-        kudu_strict: false,
-        kudu: EngineSettings::default(),
-        env: BTreeMap::new(),
     }
 }
 

@@ -1,0 +1,41 @@
+//! The courier on a machine without a host.
+
+use std::sync::Arc;
+
+use super::{Hooks, start};
+use crate::{
+    host::trial,
+    model::{
+        event::News,
+        id::{JobId, JobKind, JobName},
+    },
+};
+
+#[tokio::test]
+async fn events_of_the_start_go_once_hooks_were_told_and_later_ones_stay() {
+    let root = tempfile::tempdir().expect("a folder");
+    let (machine, _rests) = trial::machine(root.path());
+    let (hooks, orders) = Hooks::open(machine.layout.clone(), None);
+    let hooks = Arc::new(hooks);
+    let courier = start(&machine, &hooks, orders).expect("a journal of deliveries");
+    let removed = || {
+        let job = JobId { kind: JobKind::Triggered, name: JobName::parse("a").expect("a name") };
+        machine.tell(News::Removed { job });
+        *machine.view.events().last().borrow()
+    };
+    let is_gone =
+        |id| machine.view.events().since(machine.first_event, usize::MAX).events.iter().all(|one| one.id > id);
+
+    let of_start = removed();
+    assert!(!is_gone(of_start), "nobody was told");
+    hooks.announce("http://127.0.0.1:1");
+    while !is_gone(of_start) {
+        tokio::task::yield_now().await;
+    }
+    machine.view.publish_ready();
+    crate::host::start::end_start(Arc::clone(&machine)).await;
+    let later = removed();
+    hooks.end();
+    courier.await.expect("it ends, and has looked at all before");
+    assert!(!is_gone(later));
+}

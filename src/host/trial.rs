@@ -1,0 +1,48 @@
+//! A machine without a host, for tests of what works on one.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use tokio::sync::mpsc;
+
+use crate::{
+    decide::zone::Zone,
+    host::{machine::Machine, start},
+    model::{
+        config::{Config, DoorConfig, EngineSettings},
+        id::{Instance, JobId},
+        log::TimestampFormat,
+    },
+    store::layout::Layout,
+};
+
+/// Makes a machine in a folder, and returns it with what is told of jobs that rest. Called within a runtime.
+pub fn machine(root: &Path) -> (Arc<Machine>, mpsc::UnboundedReceiver<JobId>) {
+    let config = config(root);
+    for folder in ["jobs", "data/jobs/triggered", "data/webjobd/hosts/a", "temp"] {
+        std::fs::create_dir_all(root.join(folder)).expect("a folder");
+    }
+    let layout = Layout::new(config.data.clone(), config.instance.clone());
+    let (rests, told) = mpsc::unbounded_channel();
+    let channels = (mpsc::channel(1).0, rests);
+    let (machine, _) = start::machine(config.into(), layout, Zone::utc(), channels, None).expect("a machine");
+    (machine, told)
+}
+
+fn config(root: &Path) -> Config {
+    Config {
+        root: root.to_owned(),
+        jobs: root.join("jobs"),
+        data: root.join("data"),
+        temp: root.join("temp"),
+        listen: ([127, 0, 0, 1], 0).into(),
+        instance: Instance::new("a"),
+        public_url: None,
+        timestamps: TimestampFormat::Kudu,
+        interpreters: BTreeMap::new(),
+        insecure_http: false,
+        door: DoorConfig::default(),
+        kudu_strict: false,
+        kudu: EngineSettings::default(),
+        env: BTreeMap::new(),
+    }
+}
