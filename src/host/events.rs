@@ -3,8 +3,9 @@
 //! Telling never waits. The newest [`EVENTS_MAX`] are kept; of those that are older than [`OLD_AFTER`], the oldest go as others
 //! come, until [`OLD_EVENTS_MAX`] are left in all. Whoever comes too late for some learns that it is so, and reads the state again.
 //!
-//! What happened while the host started is kept for those alone who followed then, and for hooks: of a thousand jobs that begin
-//! there are five thousand events. Without hooks being told (a host whose API is never announced) nothing goes but for its number.
+//! What happened before anybody followed is kept for hooks alone: nobody knows a number of it to go on after. A thousand jobs
+//! that begin tell five thousand events. Where hooks cannot be told, because neither was the API announced nor is there a
+//! `public_url`, nothing goes but for its number.
 
 use std::{
     collections::VecDeque,
@@ -29,7 +30,7 @@ pub const OLD_EVENTS_MAX: usize = 1_000;
 /// Events that may go when one comes: who tells of it does not wait for thousands.
 const GO_AT_ONCE_MAX: usize = 64;
 
-/// Events for which room is kept.
+/// Room for so many is not given back.
 const ROOM_LEAST: usize = 256;
 
 /// The latest events of a host.
@@ -46,20 +47,10 @@ struct Kept {
     last: EventId,
     /// The number of the newest event that is no longer here, or was before this life.
     gone: EventId,
-    /// The number of the newest event that hooks were told of: before that, none goes for its age, nor those of the start.
+    /// The number of the newest event that hooks were told of: none after it goes for its age, or because nobody followed.
     hooked: EventId,
-    start: Start,
-}
-
-/// Which events are those of the host's start, as far as they may go for that.
-#[derive(Clone, Copy, Debug)]
-enum Start {
-    /// All, up to now.
-    GoesOn,
-    /// All up to this.
-    Ended(EventId),
-    /// None: somebody followed, and may come back.
-    Followed,
+    /// The number of the newest event when somebody followed for the first time; nothing until then.
+    followed_after: Option<EventId>,
 }
 
 /// Events after a number.
@@ -74,7 +65,7 @@ pub struct Since {
 impl Events {
     /// Begins after `first`; see `EventId::before_start`.
     pub fn begin(first: EventId) -> Self {
-        let kept = Kept { events: VecDeque::new(), last: first, gone: first, hooked: first, start: Start::GoesOn };
+        let kept = Kept { events: VecDeque::new(), last: first, gone: first, hooked: first, followed_after: None };
         Self { kept: Mutex::new(kept), last: watch::Sender::new(first) }
     }
 
@@ -83,7 +74,7 @@ impl Events {
         let mut kept = self.kept();
         let id = kept.last.next();
         kept.last = id;
-        let gone = kept.take(GO_AT_ONCE_MAX, |kept, oldest| kept.is_too_much(oldest, at) || kept.is_of_start(oldest));
+        let gone = kept.take(GO_AT_ONCE_MAX, |kept, oldest| kept.is_too_much(oldest, at) || kept.is_unasked(oldest));
         kept.events.push_back(Event { id, at, news });
         // Under the lock, so that a follower never hears of a number that is not here yet, nor of two out of order.
         self.last.send_replace(id);
@@ -99,12 +90,11 @@ impl Events {
         Since { events, is_gap: id < kept.gone || id > kept.last }
     }
 
-    /// Returns a watch on the number of the newest event, for one who is told of all that is there and may come back.
+    /// Returns a watch on the number of the newest event, for one who may be cut off and come back: from now on events are kept.
     pub fn follow(&self) -> watch::Receiver<EventId> {
         let mut kept = self.kept();
-        if matches!(kept.start, Start::GoesOn) {
-            kept.start = Start::Followed;
-        }
+        let last = kept.last;
+        kept.followed_after.get_or_insert(last);
         self.last.subscribe()
     }
 
@@ -115,20 +105,10 @@ impl Events {
 
     /// Notes that hooks were told of all events up to `id`.
     pub fn note_hooked(&self, id: EventId) {
-        self.kept().hooked = id;
-        self.forget_start();
-    }
-
-    /// Ends the start of the host: what is told from now on is kept.
-    pub fn end_start(&self) {
         let mut kept = self.kept();
-        if matches!(kept.start, Start::GoesOn) {
-            kept.start = Start::Ended(kept.last);
-        }
-    }
-
-    fn forget_start(&self) {
-        let gone = self.kept().take(usize::MAX, Kept::is_of_start);
+        kept.hooked = id;
+        let gone = kept.take(usize::MAX, Kept::is_unasked);
+        drop(kept);
         drop(gone);
     }
 
@@ -139,9 +119,9 @@ impl Events {
 
 impl Kept {
     /// Takes the oldest events out as long as they are to go, to be dropped where nobody waits for it.
-    fn take(&mut self, at_most: usize, goes: impl Fn(&Self, &Event) -> bool) -> Vec<Event> {
+    fn take(&mut self, n_max: usize, goes: impl Fn(&Self, &Event) -> bool) -> Vec<Event> {
         let mut taken = Vec::new();
-        while taken.len() < at_most
+        while taken.len() < n_max
             && let Some(oldest) = self.events.front()
             && goes(self, oldest)
         {
@@ -149,7 +129,7 @@ impl Kept {
             taken.extend(self.events.pop_front());
         }
         if !taken.is_empty() && self.events.capacity() > ROOM_LEAST.max(4 * self.events.len()) {
-            self.events.shrink_to(2 * self.events.len());
+            self.events.shrink_to(ROOM_LEAST.max(2 * self.events.len()));
         }
         taken
     }
@@ -161,14 +141,9 @@ impl Kept {
         n_kept >= EVENTS_MAX || (n_kept >= OLD_EVENTS_MAX && oldest.id <= self.hooked && is_old())
     }
 
-    /// Whether the oldest goes because it is of the start.
-    fn is_of_start(&self, oldest: &Event) -> bool {
-        let is_of_start = match self.start {
-            Start::GoesOn => true,
-            Start::Ended(last) => oldest.id <= last,
-            Start::Followed => false,
-        };
-        is_of_start && oldest.id <= self.hooked
+    /// Whether the oldest goes because nobody followed when it was told.
+    fn is_unasked(&self, oldest: &Event) -> bool {
+        oldest.id <= self.hooked && self.followed_after.is_none_or(|last| oldest.id <= last)
     }
 }
 
@@ -181,9 +156,9 @@ mod tests {
         removed_at(events, Wall::UNIX_EPOCH);
     }
 
-    fn started() -> Events {
+    fn followed() -> Events {
         let events = Events::begin(EventId(100));
-        events.end_start();
+        events.follow();
         events
     }
 
@@ -227,7 +202,7 @@ mod tests {
     #[test]
     fn old_events_go_as_others_come_until_a_few_are_left_once_hooks_were_told() {
         let kept = |events: &Events| events.since(EventId(0), usize::MAX).events.len();
-        let events = started();
+        let events = followed();
         for _ in 0..OLD_EVENTS_MAX + 199 {
             removed(&events);
         }
@@ -253,9 +228,8 @@ mod tests {
     }
 
     #[test]
-    fn what_was_told_while_the_host_started_goes_unless_hooks_or_a_follower_may_want_it() {
+    fn what_was_told_before_anybody_followed_goes_once_hooks_were_told() {
         let events = Events::begin(EventId(100));
-        let _hooks = events.last();
         for _ in 0..5 {
             removed(&events);
         }
@@ -263,29 +237,17 @@ mod tests {
         events.note_hooked(EventId(103));
         assert_eq!(ids(&events.since(EventId(103), 9)), [104, 105]);
         assert!(events.since(EventId(102), 9).is_gap && !events.since(EventId(103), 9).is_gap);
-        events.end_start();
+
+        let place = *events.follow().borrow();
+        assert_eq!(place, EventId(105));
         removed(&events);
         events.note_hooked(EventId(106));
-        assert_eq!(ids(&events.since(EventId(105), 9)), [106], "one that came after the start stays");
-        assert!(events.since(EventId(104), 9).is_gap, "what hooks had not been told of at its end goes, too");
+        assert!(events.since(EventId(104), 9).is_gap, "what hooks did not know by then goes, too");
         drop(events.follow());
         removed(&events);
         events.note_hooked(EventId(107));
-        assert_eq!(ids(&events.since(EventId(105), 9)), [106, 107]);
-    }
-
-    #[test]
-    fn who_follows_while_the_host_starts_may_come_back() {
-        let events = Events::begin(EventId(100));
-        removed(&events);
-        drop(events.follow());
-        removed(&events);
-        events.note_hooked(EventId(102));
-        removed(&events);
-        events.end_start();
-        events.note_hooked(EventId(103));
-        assert_eq!(ids(&events.since(EventId(100), 9)), [101, 102, 103]);
-        assert!(!events.since(EventId(100), 9).is_gap);
+        assert_eq!(ids(&events.since(place, 9)), [106, 107]);
+        assert!(!events.since(place, 9).is_gap, "one that was cut off goes on where it was");
     }
 
     #[test]
@@ -296,6 +258,6 @@ mod tests {
         }
         events.note_hooked(EventId(100 + EVENTS_MAX as u64));
         let kept = events.kept();
-        assert!(kept.events.is_empty() && kept.events.capacity() < ROOM_LEAST);
+        assert!(kept.events.is_empty() && kept.events.capacity() <= 2 * ROOM_LEAST);
     }
 }

@@ -328,7 +328,7 @@ impl Reconciler {
         let update = Update { wishes: self.overrides.wishes(&id).into(), found };
         let past = self.past(&id);
         self.actors.begin(id.clone(), update, trigger, past);
-        // Its process need not wait for that.
+        // Said afterwards: its process need not wait for a line of trace.
         if !self.is_first {
             info!(job = %id, "a job was added");
         }

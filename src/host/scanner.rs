@@ -43,6 +43,7 @@ use crate::{
     },
     os::{
         clock::Clock,
+        memory,
         scan::{JobFolders, hash::HashCache},
         watch::{Watch, WatchMode},
     },
@@ -166,7 +167,8 @@ impl Scanner {
             if due.is_empty() {
                 continue;
             }
-            if due.iter().any(|due| matches!(due, Due::Everything(_))) {
+            let is_all = due.iter().any(|due| matches!(due, Due::Everything(_)));
+            if is_all {
                 // It is told in any case: what people asked of other hosts is looked up then, too.
                 self.some = None;
                 self.watch.look_again();
@@ -178,6 +180,9 @@ impl Scanner {
             if is_first {
                 self.read_unsettled(&clock).await;
                 replies.push(self.watch_then());
+            } else if is_all {
+                // Folders are watched now, which took tables of all: the start is over.
+                memory::spare_little();
             }
             let is_news = self.some.as_ref().is_none_or(|some| !some.is_empty());
             if (is_news || !replies.is_empty()) && !self.tell(replies).await {

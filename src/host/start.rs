@@ -58,9 +58,6 @@ const CLEAR_MAX: Duration = Duration::from_secs(5);
 /// What a stop takes beyond the jobs' graces: output that is drained, records, copies.
 const STOP_SLACK: Duration = Duration::from_secs(15);
 
-/// From ready to the end of the start, as far as events are concerned: most jobs that are kept running are started by then.
-const START_LASTS: Duration = Duration::from_secs(1);
-
 /// Why a host does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -156,7 +153,6 @@ impl Host {
         let hooks = Arc::new(hooks);
         let courier =
             hooks::start(&machine, &hooks, orders).map_err(failed("open the journal of deliveries to hooks"))?;
-        tokio::spawn(end_start(Arc::clone(&machine)));
         let (handle, started) = (handle(commands, &machine, &hooks), machine.now().wall);
         Ok(Self { handle, machine, stop, started, reconciler, hooks, courier, _lock: lock })
     }
@@ -245,13 +241,6 @@ impl Host {
         // One that panicked has told so already.
         let _ = cleared.await;
     }
-}
-
-/// Lets events of the start go once it is over.
-pub(super) async fn end_start(machine: Arc<Machine>) {
-    machine.view.ready().await;
-    machine.clock.sleep_until(machine.now().mono + START_LASTS).await;
-    machine.view.events().end_start();
 }
 
 /// Removes the working copies. A disk that is slow to delete does not keep the host: what is left, the next start

@@ -165,7 +165,7 @@ pub fn try_lock(path: &Path) -> io::Result<Option<File>> {
 }
 
 /// Makes a file and takes its lock; `None` when there is one already, or somebody else was faster. So whoever gets it knows that
-/// nobody had it before.
+/// nobody had it before the file was made.
 ///
 /// # Errors
 /// When it cannot be made.

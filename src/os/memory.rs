@@ -5,6 +5,8 @@
 //! 64 KiB at a time; a host with nothing to do needs next to nothing. And it fills the heap: with ten thousand folders, lists
 //! of all of them take some megabytes, which the allocator keeps when they are gone.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 /// Things, such as files and jobs, that leave megabytes behind: fewer are not worth the milliseconds.
 pub const THINGS_MANY: usize = 10_000;
 
@@ -19,17 +21,24 @@ const SPARE_AT_START: [libc::c_int; 2] = [128 * 1024, 1024 * 1024];
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const SPARE: [libc::c_int; 2] = [8 * 1024 * 1024; 2];
 
+/// Whether the heap keeps next to nothing.
+static KEEPS_LEAST: AtomicBool = AtomicBool::new(false);
+
 /// Lets the heap keep next to nothing that is free, for the time of the start. By itself glibc learns from the largest piece that
 /// was ever freed how much it may keep, up to 64 MiB for each thread that allocates. Called before there are threads.
 pub fn spare_least() {
+    KEEPS_LEAST.store(true, Ordering::Relaxed);
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     bound(SPARE_AT_START);
 }
 
-/// Lets the heap keep a little that is free, from now on.
+/// Ends what [`spare_least`] began: the heap may keep a little. Where it never began, as in a program that embeds a host, the heap
+/// is left as it is.
 pub fn spare_little() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    bound(SPARE);
+    if KEEPS_LEAST.swap(false, Ordering::Relaxed) {
+        #[cfg(all(target_os = "linux", target_env = "gnu"))]
+        bound(SPARE);
+    }
 }
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]

@@ -39,12 +39,13 @@ const BATCH: usize = 256;
 pub async fn events(State(api): State<Api>, RawQuery(query): RawQuery, headers: HeaderMap) -> Answer {
     let params = Params::parse(query.as_deref());
     let wanted = Wanted { job: job(&api, &params)?, kinds: kinds(&params)? };
-    let last = api.handle.view().events().follow();
-    let at = match sse::last_id(&headers, &params) {
-        None => *last.borrow(),
-        Some(text) => text.parse().map_err(|_| Problem::invalid(format!("`{text}` is no id of an event")))?,
+    let after = match sse::last_id(&headers, &params) {
+        None => None,
+        Some(text) => Some(text.parse().map_err(|_| Problem::invalid(format!("`{text}` is no id of an event")))?),
     };
     let place = sse::place(&api)?;
+    let last = api.handle.view().events().follow();
+    let at = after.unwrap_or_else(|| *last.borrow());
     let feed = Feed { api, wanted, at, last, has_begun: false, _place: place };
     Ok(sse::answer(stream::unfold(feed, |mut feed| async move {
         let piece = feed.next().await?;

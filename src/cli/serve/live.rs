@@ -27,6 +27,7 @@ use crate::{
     decide::zone::Zone,
     host::{
         door::Door,
+        handle::HostHandle,
         start::{Host, StartError},
     },
     model::config::Config,
@@ -41,12 +42,11 @@ use crate::{
 /// records, and a copy of a little folder on a disk of this machine.
 const THREADS: usize = 2;
 
-/// From ready to the moment at which the start's memory is given back: most jobs that are kept running are started by then,
-/// and have their cgroups.
-const REST: Duration = Duration::from_millis(1300);
+/// How long jobs that begin with the host are waited for before the start's memory is given back.
+const BEGUN_MAX: Duration = Duration::from_secs(10);
 
-/// From there to the moment at which the heap may keep a little: by then folders are watched, which takes tables of all.
-const UNTIL_WATCHED: Duration = Duration::from_secs(3);
+/// From their start to that moment: most of them have their cgroups then.
+const REST: Duration = Duration::from_millis(1300);
 
 /// Sends what webjobd says of itself to standard error; `RUST_LOG` chooses how much.
 pub fn trace() {
@@ -89,7 +89,7 @@ async fn live(config: Config, zone: Zone, ring: KeyRing) -> Outcome {
             api.entry.announce(&host, &api.url);
             greet(&census, &api.url, &host.handle().layout().credentials().display().to_string());
             service::tell(&Stage::Ready(census));
-            tokio::spawn(give_back());
+            tokio::spawn(give_back(host.handle()));
             attend(&mut signals, &host, &api).await;
         }
         // Cancel-safe: a signal that is not taken stays.
@@ -205,12 +205,12 @@ async fn reload(host: &Host, api: &ServedApi) {
 }
 
 /// Gives back what the start needed, when it is over for good.
-async fn give_back() {
+async fn give_back(host: HostHandle) {
+    // One that takes longer to start is not waited for.
+    let _ = tokio::time::timeout(BEGUN_MAX, host.view().begun()).await;
     pause(Some(REST)).await;
     // One that does not come to it costs nothing but memory.
     let _ = task::spawn_blocking(memory::give_back).await;
-    pause(Some(UNTIL_WATCHED)).await;
-    memory::spare_little();
 }
 
 /// Waits for so long; for ever without a time.

@@ -1,6 +1,8 @@
 //! The courier on a machine without a host.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+use tokio::{task, time};
 
 use super::{Hooks, start};
 use crate::{
@@ -12,7 +14,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn events_of_the_start_go_once_hooks_were_told_and_later_ones_stay() {
+async fn events_go_once_hooks_were_told_until_somebody_follows() {
     let root = tempfile::tempdir().expect("a folder");
     let (machine, _rests) = trial::machine(root.path());
     let (hooks, orders) = Hooks::open(machine.layout.clone(), None);
@@ -26,14 +28,16 @@ async fn events_of_the_start_go_once_hooks_were_told_and_later_ones_stay() {
     let is_gone =
         |id| machine.view.events().since(machine.first_event, usize::MAX).events.iter().all(|one| one.id > id);
 
-    let of_start = removed();
-    assert!(!is_gone(of_start), "nobody was told");
+    let first = removed();
+    assert!(!is_gone(first), "nobody was told");
     hooks.announce("http://127.0.0.1:1");
-    while !is_gone(of_start) {
-        tokio::task::yield_now().await;
-    }
-    machine.view.publish_ready();
-    crate::host::start::end_start(Arc::clone(&machine)).await;
+    let told = async {
+        while !is_gone(first) {
+            task::yield_now().await;
+        }
+    };
+    time::timeout(Duration::from_secs(60), told).await.expect("the courier tells what it has looked at");
+    machine.view.events().follow();
     let later = removed();
     hooks.end();
     courier.await.expect("it ends, and has looked at all before");

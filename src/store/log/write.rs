@@ -281,7 +281,7 @@ impl LogWriter {
         let is_made = file::create_missing(dir)?;
         let (name, lock, is_new) = match self.file.sharing {
             Sharing::Sole => (self.file.name.clone(), None, is_made),
-            Sharing::Shared => choose(dir, is_made, &self.file.name, self.file.instance.as_str())?,
+            Sharing::Shared => choose(dir, &self.file.name, self.file.instance.as_str(), is_made)?,
         };
         let (current, parts) = Current::open(dir, name, lock, is_new, now)?;
         if !parts.is_empty() {
@@ -325,10 +325,10 @@ impl LogWriter {
 }
 
 /// Takes the log of this name, or this instance's own while another host has it; tells whether nobody wrote there before.
-fn choose(dir: &Path, is_made: bool, name: &LogName, instance: &str) -> io::Result<(LogName, Option<File>, bool)> {
+fn choose(dir: &Path, name: &LogName, instance: &str, is_new: bool) -> io::Result<(LogName, Option<File>, bool)> {
     let path = dir.join(name.lock());
     // Another host may have come and gone between the folder and its lock. It left the lock's file then.
-    if is_made && let Some(lock) = file::try_lock_new(&path)? {
+    if is_new && let Some(lock) = file::try_lock_new(&path)? {
         return Ok((name.clone(), Some(lock), true));
     }
     match file::try_lock(&path)? {

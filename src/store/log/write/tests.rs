@@ -179,6 +179,22 @@ fn in_a_folder_that_was_new_the_log_of_somebody_who_was_faster_goes_on() {
     assert_eq!(open(false).0.end(), 5);
 }
 
+#[test]
+fn a_log_is_new_only_where_nobody_left_its_locks_file() {
+    let (dir, name) = (tempfile::tempdir().unwrap(), LogName::new("job_log.txt"));
+    let chosen = |is_new| {
+        let (name, lock, is_new) = choose(dir.path(), &name, "b", is_new).unwrap();
+        (name.current(), lock, is_new)
+    };
+    let (first, lock, is_new) = chosen(true);
+    assert_eq!((&*first, is_new), ("job_log.txt", true));
+    assert!(matches!(chosen(true), (own, None, false) if own == "job_log_b.txt"), "another host has it");
+    drop(lock);
+    assert!(matches!(chosen(true), (ours, Some(_), false) if ours == first), "another host had it");
+    fs::remove_file(dir.path().join(name.lock())).unwrap();
+    assert!(matches!(chosen(false), (ours, Some(_), false) if ours == first), "the folder was there");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_refuses_lines_says_so_and_loses_none_of_webjobds_own() {
