@@ -181,7 +181,7 @@ impl Scanner {
                 self.read_unsettled(&clock).await;
                 replies.push(self.watch_then());
             } else if is_all {
-                // Folders are watched now, which took tables of all: the start is over.
+                // Read once more when folders are watched, which took tables of all: with that the start is over.
                 memory::spare_little();
             }
             let is_news = self.some.as_ref().is_none_or(|some| !some.is_empty());

@@ -37,6 +37,8 @@ async fn events_go_once_hooks_were_told_until_somebody_follows() {
         }
     };
     time::timeout(Duration::from_secs(60), told).await.expect("the courier tells what it has looked at");
+    let (second, _) = (removed(), removed());
+    assert!(!is_gone(second), "nobody was told of this one");
     machine.view.events().follow();
     let later = removed();
     hooks.end();

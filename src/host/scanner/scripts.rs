@@ -55,7 +55,8 @@ mod tests {
             assert!(!Arc::ptr_eq(&first, &other));
             assert!(Arc::ptr_eq(&first, &scripts.share(script("run.sh"))));
         }
-        scripts.share(script("one too many.sh"));
+        let by_another = Script { program: vec!["dash".to_owned(), "run.sh".to_owned()], ..script("run.sh") };
+        assert_eq!(*scripts.share(by_another.clone()), by_another, "it differs in one thing");
         let again = scripts.share(script("run.sh"));
         assert!(!Arc::ptr_eq(&first, &again));
         assert_eq!(first, again);

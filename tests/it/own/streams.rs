@@ -73,6 +73,8 @@ fn events_come_once_and_in_order_over_a_new_connection() {
     let words: Vec<String> = sent(&first).iter().map(|event| event.word.clone()).collect();
     let place = |word: &str| words.iter().position(|one| one == word).expect(word);
     assert!(place("run_began") < place("run_started") && place("run_started") < place("run_ended"), "{words:?}");
+    let new = follow(&root, &host, "/api/v1/events");
+    new.until("retry: ");
     // Whoever comes again gets what was told since, and nothing twice.
     ended(&host, "other");
     let query = format!("/api/v1/events?last_event_id={}", end.id);
@@ -81,6 +83,10 @@ fn events_come_once_and_in_order_over_a_new_connection() {
     let ids: Vec<u64> = sent(&again).iter().map(|event| event.id.parse().expect("a number")).collect();
     let seen: u64 = end.id.parse().expect("a number");
     assert!(ids[0] == seen + 1 && ids.is_sorted() && ids.windows(2).all(|two| two[0] + 1 == two[1]), "{seen} {ids:?}");
+    // Whoever is new gets what comes from then on.
+    let of_new = until(&new, "the other's beginning", |event| event.word == "run_began");
+    assert_eq!(of_new.data["job"], "triggered/other");
+    assert!(sent(&new).iter().all(|event| event.word != "gap"));
     let only = follow(&root, &host, &format!("{query}&kinds=run_ended,occurred&job=triggered/other"));
     until(&only, "the other's end", |event| event.word == "run_ended");
     assert!(sent(&only).iter().all(|event| event.word == "run_ended" && event.data["job"] == "triggered/other"));
