@@ -23,7 +23,7 @@
 //! | [`zone`] | which time zone does this name mean? |
 //! | [`schedule`] | when does it occur next, across daylight saving time? |
 //! | [`agenda`] | what becomes of the due times of all schedules of a job? |
-//! | [`catchup`] | what is due now, what is run late, what was missed? |
+//! | [`catchup`], [`rehearsal`] | what is due now, run late, or missed? when is it looked at beforehand? |
 //! | [`jitter`] | by how much does this job start later than the others? |
 //! | [`app_settings`], [`hooks`] | which app settings hold? when is a hook told again? |
 //! | [`recover`], [`retain`] | what are runs whose end nobody saw? which records are kept? |
@@ -50,6 +50,7 @@ pub mod near;
 pub mod pause;
 pub mod reconcile;
 pub mod recover;
+pub mod rehearsal;
 pub mod restart;
 pub mod retain;
 pub mod schedule;

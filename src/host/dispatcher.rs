@@ -13,6 +13,7 @@
 mod agenda;
 mod birth;
 mod effects;
+mod rehearsals;
 mod rest;
 mod show;
 
@@ -20,14 +21,17 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use tracing::info;
 
-pub use self::birth::{Resting, Turn};
 use self::{agenda::Agenda, birth::Beginning};
+pub use self::{
+    birth::{Resting, Turn},
+    rehearsals::Rehearsals,
+};
 use crate::{
     decide::{
         admit::Refusal,
         agenda::Fate,
         dispatch::{Action, Answer, Dispatch, Event, Policy, Request},
-        reconcile,
+        reconcile, rehearsal,
         wanted::{self, Standing},
     },
     host::{
@@ -85,6 +89,8 @@ enum Heard {
     Message(Option<Box<JobMessage>>),
     Fact(Box<Fact>),
     Tick,
+    /// A due time comes soon.
+    Soon(Wall),
     Occurrence,
 }
 
@@ -165,7 +171,8 @@ impl Dispatcher {
             let may_rest = rests_at.is_some_and(|at| at <= now.mono);
             // A job that may rest has no other deadline.
             let deadline = self.dispatch.next_deadline().or(rests_at);
-            let next = self.agenda.wake_at();
+            let due = self.agenda.wake_at();
+            let soon = rehearsal::begins_at(due, now.wall).zip(due);
             let heard = tokio::select! {
                 biased;
                 // Cancel-safe: `recv` loses nothing. First, so that a stop is never behind output.
@@ -177,7 +184,10 @@ impl Dispatcher {
                 // Cancel-safe: the deadline is in the state and is asked for again.
                 () = until(&clock, deadline) => Heard::Tick,
                 // Cancel-safe: the next occurrence is derived anew each time. A clock that was set wakes it too.
-                _ = at(&clock, next) => Heard::Occurrence,
+                _ = at(&clock, soon.map_or(due, |(moment, _)| Some(moment))) => match soon {
+                    Some((_, due)) => Heard::Soon(due),
+                    None => Heard::Occurrence,
+                },
             };
             match heard {
                 Heard::Message(Some(message)) => self.message(*message),
@@ -190,6 +200,7 @@ impl Dispatcher {
                 }
                 Heard::Fact(fact) => self.fact(*fact),
                 Heard::Tick => drop(self.step(Event::Tick)),
+                Heard::Soon(due) => self.rehearse(due),
                 Heard::Occurrence => self.occur(),
             }
             if self.ending.is_some() && self.dispatch.is_idle() {

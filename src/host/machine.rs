@@ -16,6 +16,7 @@ use crate::{
     host::{
         app_log::AppLog,
         app_settings::{AppSettings, Engine},
+        dispatcher::Rehearsals,
         environment::Environment,
         instances::GoneLook,
         keeper::pruner::Pruner,
@@ -69,6 +70,8 @@ pub struct Machine {
     pub scan: mpsc::Sender<ScanRequest>,
     /// Tells the reconciler of jobs that rest from now on.
     pub rests: mpsc::UnboundedSender<JobId>,
+    /// What was rehearsed of due times.
+    pub rehearsals: Rehearsals,
     /// Removes records that are no longer kept.
     pub pruner: Pruner,
     /// Compresses rolled logs.

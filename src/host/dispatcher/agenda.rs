@@ -206,6 +206,11 @@ impl Agenda {
         tell(machine, job, &lines);
     }
 
+    /// Reads what will be asked when it is due.
+    pub fn look(&self, machine: &Machine, job: &Job) {
+        self.told(machine, job);
+    }
+
     fn told(&self, machine: &Machine, job: &Job) -> Told {
         let moment = job.settings.run_at.filter(|_| self.plan.asks_for_moment());
         let knows = |moment: Wall| {

@@ -15,7 +15,7 @@ use crate::{
     store::occurrences,
 };
 
-/// One job that is due once a year, on a machine without a host.
+/// One job, on a machine without a host.
 struct World {
     actors: Actors,
     rests: mpsc::UnboundedReceiver<JobId>,
@@ -25,17 +25,22 @@ struct World {
 }
 
 impl World {
+    /// With a job that is due once a year.
     fn new() -> Self {
+        Self::with("0 0 0 1 1 *")
+    }
+
+    fn with(expression: &str) -> Self {
         let root = tempfile::tempdir().expect("a folder");
         let (machine, told) = trial::machine(root.path());
-        let id = JobId { kind: JobKind::Triggered, name: JobName::parse("yearly").expect("a name") };
+        let id = JobId { kind: JobKind::Triggered, name: JobName::parse("due").expect("a name") };
         let mut actors = Actors::new(&machine);
         // No job is there for as long as its host runs.
         while machine.now().wall <= machine.began {
             std::thread::yield_now();
         }
         let came = machine.now().wall;
-        actors.begin(id.clone(), update(&id), Trigger::Startup, Past::None);
+        actors.begin(id.clone(), update(&id, expression), Trigger::Startup, Past::None);
         Self { actors, rests: told, id, came, _root: root }
     }
 
@@ -56,8 +61,8 @@ impl World {
     }
 }
 
-fn update(id: &JobId) -> Update {
-    let schedule = ScheduleSetting { expression: "0 0 0 1 1 *".to_owned(), time_zone: None, args: None, label: None };
+fn update(id: &JobId, expression: &str) -> Update {
+    let schedule = ScheduleSetting { expression: expression.to_owned(), time_zone: None, args: None, label: None };
     let script = Script {
         run_command: "run.sh".to_owned(),
         dir: Path::new("").into(),
@@ -67,7 +72,7 @@ fn update(id: &JobId) -> Update {
     };
     let job = Job {
         id: id.clone(),
-        root: Path::new("/jobs/triggered/yearly").into(),
+        root: Path::new("/jobs/triggered/due").into(),
         script: script.into(),
         settings: Settings { schedules: vec![schedule], ..Settings::default() }.into(),
         content: ContentHash([0; 16]),
@@ -146,4 +151,23 @@ async fn a_clock_that_is_set_is_looked_at_by_all_that_rest() {
     assert!(occurrences::served(&journal).expect("it is read").is_some(), "what is due is served, not only planned");
     world.actors.let_rest(&world.id).await;
     assert!(world.is_at_rest());
+}
+
+#[tokio::test]
+async fn a_due_time_is_rehearsed_before_it_comes() {
+    let mut world = World::with("* * * * * *");
+    let machine = Arc::clone(&world.actors.machine);
+    let mut changes = machine.view.changes_of(&world.id);
+    let turn = world.actors.turn().await.expect("a turn");
+    world.actors.wake_called(turn);
+    let rehearsed = async {
+        // A machine that is busy may be too late for one, and then comes the next.
+        while machine.rehearsals.last().is_none() {
+            changes.changed().await.expect("the view is there");
+        }
+        machine.rehearsals.last()
+    };
+    let rehearsed = tokio::time::timeout(std::time::Duration::from_secs(60), rehearsed).await.expect("soon");
+    let due = rehearsed.expect("it was rehearsed");
+    assert_eq!(due.subsec_nanosecond(), 0, "the due time, not when it was rehearsed");
 }
