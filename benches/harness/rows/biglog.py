@@ -15,6 +15,7 @@ from harness.rows.base import Row
 from harness.rows.logs import seconds_until_mark
 from harness.rows.scale import family
 
+CAT = "cat"
 RARE = 200_000
 """Every so many lines hold the needle."""
 PARTS = '{"log": {"max_size": "16MiB", "keep": 1000}}'
@@ -24,13 +25,14 @@ SHOWN = {"none": "a text that is nowhere", "rare": "a text in one of 200,000 lin
 
 
 class BigLog(Row):
-    """Captured by the host itself, in parts of 16 MiB; packed by it too, except the current file."""
+    """Captured by the host itself, in parts of 16 MiB; packed by it too, except the current file. `cat` writes as much beside it:
+    a disk takes the first gigabytes faster than those after them."""
 
     needs = frozenset(["search"])
 
     def __init__(self, scratch, sizes):
         self.grep = "ripgrep" if shutil.which("rg") else "zgrep"
-        self.floors = (self.grep,)
+        self.floors = (CAT, self.grep)
         super().__init__(scratch, sizes)
         self.filled = {}
 
@@ -45,6 +47,8 @@ class BigLog(Row):
                 *family("log.memory", "most memory (RSS) after all of it, log (MB)", "KiB", sizes)]
 
     def measure(self, who, hosts):
+        if who == CAT:
+            return {f"log.capture.{n}": self.copied(n) for n in self.sizes.log_mb}
         found = {}
         for n in self.sizes.log_mb:
             captured = self.fill(hosts[OURS](self.scratch, on_disk=True), n) if n not in self.filled else {}
@@ -63,6 +67,7 @@ class BigLog(Row):
             put(f"{host.root}/jobs/continuous/c0/settings.job", PARTS)
             host.start()
             host.wait_until_ready()
+            os.sync()
             seconds = seconds_until_mark(go, host.log_files("c0"), timeout=60 + n / 20)
             before, end = processes.cpu_seconds(host.pids()), time.monotonic() + 3600
             while glob.glob(f"{self.logs(host.root)}/job_log.*.txt") and time.monotonic() < end:
@@ -73,6 +78,22 @@ class BigLog(Row):
         put(f"{host.root}/jobs/continuous/c0/disable.job", "")
         self.filled[n] = host.root
         return {f"log.capture.{n}": seconds, f"log.pack.{n}": packed}
+
+    def copied(self, n):
+        """`cat > file` on the same disk, fed by a pipe."""
+        folder = self.scratch.folder(CAT, on_disk=True)
+        go = f"{folder}/go"
+        with open(f"{folder}/log", "wb") as log:
+            text = subprocess.Popen([BIN / "logtext", go, str(n * 1_000_000), str(RARE)], stdout=subprocess.PIPE)
+            cat = subprocess.Popen(["cat"], stdin=text.stdout, stdout=log)
+        os.sync()
+        seconds = seconds_until_mark(go, f"{folder}/log", timeout=60 + n / 20)
+        for process in (text, cat):
+            process.kill()
+            process.wait()
+        text.stdout.close()
+        shutil.rmtree(folder)
+        return seconds
 
     def logs(self, root):
         return f"{root}/data/jobs/continuous/c0"
