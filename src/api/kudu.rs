@@ -3,6 +3,7 @@
 //! `kudu_strict` they answer as Kudu's own, see `strict`.
 
 mod files;
+mod list;
 mod passthrough;
 mod processes;
 pub mod strict;
@@ -24,7 +25,7 @@ use axum::{
 
 pub use self::wire::Frame;
 use self::{
-    files::{JobFiles, Shelf},
+    files::JobFiles,
     wire::{KuduHistory, KuduJob},
 };
 use super::{
@@ -85,24 +86,12 @@ async fn list_all(State(api): State<Api>, frame: Frame, headers: HeaderMap) -> R
     let mut jobs = strict::listed(&api);
     // Stable: triggered jobs come first, each kind in its order.
     jobs.sort_by_key(|job| Reverse(job.found.id.kind));
-    list(api, frame, &headers, jobs).await
+    list::answer(api, frame, &headers, jobs).await
 }
 
 async fn list_kind(State(api): State<Api>, KindPath(kind): KindPath, frame: Frame, headers: HeaderMap) -> Response {
     let jobs = strict::listed(&api).into_iter().filter(|job| job.found.id.kind == kind).collect();
-    list(api, frame, &headers, jobs).await
-}
-
-async fn list(api: Api, frame: Frame, headers: &HeaderMap, jobs: Vec<Arc<JobView>>) -> Response {
-    let show_all = move || {
-        let others = api.handle.other_instances();
-        let shelf = Shelf::new(api.handle.layout(), &api.looks, frame.now);
-        let jobs = api.handle.shown(jobs);
-        let files = |job: &JobView| shelf.of_job(&job.found.id, job.latest.as_ref().map(|run| run.id));
-        let shown: Vec<KuduJob> = jobs.iter().map(|job| show(&api, &frame, job, files(job), &others)).collect();
-        etag::bytes_of(&shown)
-    };
-    etag::json_bytes(headers, blocking(show_all).await)
+    list::answer(api, frame, &headers, jobs).await
 }
 
 async fn one(State(api): State<Api>, _: KindPath, Path(path): Path<JobPath>, frame: Frame) -> Response {

@@ -11,7 +11,7 @@ mod unsaved;
 mod wish;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -75,7 +75,7 @@ pub struct Reconciler {
     deleting: BTreeMap<JobId, Option<Reply<()>>>,
     is_first: bool,
     /// Jobs that had a data folder when the host started; known while the first picture is carried out.
-    had_data: Option<BTreeSet<JobId>>,
+    had_data: Option<HashSet<JobId>>,
     started: Mono,
 }
 

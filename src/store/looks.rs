@@ -7,8 +7,9 @@
 use std::{
     array,
     collections::HashMap,
+    ffi::OsString,
     fs::{self, Metadata},
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Mutex, PoisonError},
 };
 
@@ -23,7 +24,7 @@ const FOLDERS_MAX: usize = 20_000;
 
 /// What was found in folders.
 #[derive(Debug, Default)]
-pub struct Looks(Mutex<HashMap<PathBuf, Look>>);
+pub struct Looks(Mutex<HashMap<OsString, Look>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Look {
@@ -57,7 +58,7 @@ impl Looks {
     }
 
     fn known(&self, folder: &Path) -> Option<Look> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(folder).copied()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(folder.as_os_str()).copied()
     }
 
     fn remember(&self, folder: &Path, look: Look) {
@@ -65,7 +66,7 @@ impl Looks {
         if looks.len() >= FOLDERS_MAX {
             looks.clear();
         }
-        looks.insert(folder.to_owned(), look);
+        looks.insert(folder.into(), look);
     }
 }
 

@@ -149,3 +149,23 @@ fn commands_name_the_job_and_the_verb_that_helps() {
         assert!(text.contains("webjobd history greet") && !text.contains("/api/"), "{text}");
     }
 }
+
+#[test]
+fn a_long_list_has_every_job_once_and_in_order() {
+    const JOBS: usize = 2_345;
+    let root = Root::new();
+    let name = |number: usize| format!("job{number:04}");
+    (0..JOBS).for_each(|number| root.job(&format!("triggered/{}", name(number)), &[("run.sh", DONE)]));
+    let host = root.host();
+    let run = host.run(&name(1_234));
+    host.until_ended(&format!("triggered/{}", name(1_234)), &run);
+    for path in ["/api/triggeredwebjobs", "/api/webjobs"] {
+        let listed = eventually("it was written", || {
+            let listed = host.get(path).json();
+            (listed[1_234]["latest_run"]["id"] == run.as_str()).then_some(listed)
+        });
+        let names =
+            listed.as_array().expect("a list").iter().map(|job| job["name"].as_str().expect("a name").to_owned());
+        assert!(names.eq((0..JOBS).map(name)), "{path}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Which files a job has in its data folder: Kudu links only to those that are there (spec/kudu-webjobs 8.7).
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use crate::{
     model::{
@@ -45,22 +45,25 @@ pub struct RunFiles {
 /// The files of many jobs, for a list. It reads the disk: use it on a thread that may wait.
 #[derive(Debug)]
 pub struct Shelf<'a> {
-    layout: &'a Layout,
-    looks: &'a Looks,
+    /// Where data folders lie.
+    pub layout: &'a Layout,
+    /// What was found in them before.
+    pub looks: &'a Looks,
     /// The jobs that have a data folder; `None` when that is not to be known.
-    with_data: Option<BTreeSet<JobId>>,
-    now: Wall,
+    pub with_data: Option<&'a HashSet<JobId>>,
+    /// The time of the look.
+    pub now: Wall,
 }
 
-impl<'a> Shelf<'a> {
-    /// Looks which jobs have files at all.
-    pub fn new(layout: &'a Layout, looks: &'a Looks, now: Wall) -> Self {
-        Self { layout, looks, with_data: records::jobs_with_data(layout).ok(), now }
-    }
+/// Looks which jobs have files at all.
+pub fn jobs_with_data(layout: &Layout) -> Option<HashSet<JobId>> {
+    records::jobs_with_data(layout).ok()
+}
 
+impl Shelf<'_> {
     /// Looks for a job's files; what lies in a folder that has not changed is remembered.
     pub fn of_job(&self, job: &JobId, latest: Option<RunId>) -> JobFiles {
-        if self.with_data.as_ref().is_some_and(|jobs| !jobs.contains(job)) {
+        if self.with_data.is_some_and(|jobs| !jobs.contains(job)) {
             return JobFiles::default();
         }
         let [one, other, scheduler_log] =

@@ -8,7 +8,7 @@
 mod tests;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -336,7 +336,7 @@ impl Reconciler {
     }
 
     /// Lists which jobs have a data folder; `None` when that is not to be known.
-    pub(super) async fn with_data(&self) -> Option<BTreeSet<JobId>> {
+    pub(super) async fn with_data(&self) -> Option<HashSet<JobId>> {
         let layout = self.machine.layout.clone();
         let listed = tokio::task::spawn_blocking(move || records::jobs_with_data(&layout)).await;
         match listed {

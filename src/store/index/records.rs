@@ -2,7 +2,7 @@
 //! what an index is built of, and held against, comes from here as well.
 
 use std::{
-    collections::BTreeSet,
+    collections::HashSet,
     fs::{self, DirEntry},
     io::{self, ErrorKind},
     path::Path,
@@ -29,8 +29,8 @@ pub fn jobs(layout: &Layout) -> Vec<JobId> {
 ///
 /// # Errors
 /// When they cannot all be listed.
-pub fn jobs_with_data(layout: &Layout) -> io::Result<BTreeSet<JobId>> {
-    let mut jobs = BTreeSet::new();
+pub fn jobs_with_data(layout: &Layout) -> io::Result<HashSet<JobId>> {
+    let mut jobs = HashSet::new();
     for kind in JobKind::ALL {
         for folder in fs::read_dir(layout.kind(kind))? {
             jobs.extend(job(kind, &folder?));
