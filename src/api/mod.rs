@@ -19,6 +19,7 @@ mod hooks;
 mod job_path;
 mod kudu;
 mod links;
+mod list;
 mod login;
 mod logstream;
 mod path;

@@ -25,9 +25,10 @@ use utoipa::OpenApi;
 
 use self::body::Json;
 use super::{
-    Api, answer, blocking,
+    Api, answer, blocking, etag,
     job_path::{JobPath, Who},
     links::Links,
+    list,
     problem::{Answer, Problem},
     query::Params,
     wire::{
@@ -124,10 +125,12 @@ pub struct Described;
 #[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs",
     responses((status = 200, description = "Continuous jobs first, by name", body = Vec<JobWire>)))]
 async fn jobs(State(api): State<Api>) -> Response {
-    let (now, handle) = (api.handle.now(), api.handle.clone());
-    let jobs = blocking(move || handle.shown(handle.view().jobs())).await;
-    let jobs: Vec<JobWire> = jobs.iter().map(|job| show::job(job, now)).collect();
-    answer::json(StatusCode::OK, &jobs)
+    let (jobs, now) = (api.handle.view().jobs(), api.handle.now());
+    let write = move |part| {
+        let jobs = api.handle.shown(part);
+        etag::bytes_of(&jobs.iter().map(|job| show::job(job, now)).collect::<Vec<JobWire>>())
+    };
+    answer::json_bytes(StatusCode::OK, list::written(jobs, write).await)
 }
 
 /// One job

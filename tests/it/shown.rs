@@ -168,4 +168,8 @@ fn a_long_list_has_every_job_once_and_in_order() {
             listed.as_array().expect("a list").iter().map(|job| job["name"].as_str().expect("a name").to_owned());
         assert!(names.eq((0..JOBS).map(name)), "{path}");
     }
+    let listed = host.get("/api/v1/jobs").json();
+    let names = listed.as_array().expect("a list").iter().map(|job| job["name"].as_str().expect("a name").to_owned());
+    assert!(names.eq((0..JOBS).map(name)));
+    assert_eq!(listed[1_234]["latest"]["id"], run.as_str());
 }
