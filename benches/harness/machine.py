@@ -5,6 +5,7 @@ import subprocess
 import time
 
 from harness import processes
+from harness.place import BIN
 
 NOISY_CORES = 0.25
 """From this many cores used by others on, a measurement counts as disturbed."""
@@ -48,6 +49,13 @@ def _processor():
         return platform.machine()
 
 
+def _rested():
+    """How far away memory is that nobody touched for a second: what is measured after a pause depends on it."""
+    done = subprocess.run([BIN / "rested"], capture_output=True, text=True, check=True)
+    at_once, rested = map(float, done.stdout.split())
+    return f"{rested:.1f} us until one is changed, {at_once:.1f} right after the last change"
+
+
 def describe(scratch):
     """What a reader has to know of the machine, as pairs."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
@@ -55,5 +63,6 @@ def describe(scratch):
         "system": f"{platform.system()} {platform.release()}, {platform.libc_ver()[0]} {platform.libc_ver()[1]}",
         "processor": f"{len(os.sched_getaffinity(0))} cores of {_processor()}",
         "memory": f"{memory:.0f} GiB",
+        "pages that rested for a second": _rested(),
         "folders of the hosts on": file_system(scratch),
     }

@@ -1,22 +1,31 @@
-//! Long lists of jobs, written in parts by as many threads as there are processors: what is told of ten thousand jobs lies all
-//! over the memory and the disk, and one thread waits for most of it.
+//! Long lists of jobs, written in parts by at most as many threads as there are processors: what is told of ten thousand jobs
+//! lies all over the memory and the disk, and one thread waits for most of it.
 
 use std::{iter, num::NonZero, sync::Arc, thread};
 
 use futures_util::future::join_all;
 
 use super::blocking;
-use crate::host::view::JobView;
 
 /// Jobs of which one thread writes at least so many: another one costs as much as some fifty.
 const JOBS_A_PART: usize = 1_000;
 
 /// Returns jobs as one list in JSON; `write` writes a part of them as a list, on a thread that may wait for the disk.
-pub async fn written(
-    jobs: Vec<Arc<JobView>>,
-    write: impl Fn(Vec<Arc<JobView>>) -> Vec<u8> + Send + Sync + 'static,
+pub async fn written<T: Send + 'static>(
+    jobs: Vec<T>,
+    write: impl Fn(Vec<T>) -> Vec<u8> + Send + Sync + 'static,
 ) -> Vec<u8> {
-    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    // Files of the system are read for their number.
+    let processors = || thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = if jobs.len() < 2 * JOBS_A_PART { 1 } else { processors() };
+    written_by(threads, jobs, write).await
+}
+
+async fn written_by<T: Send + 'static>(
+    threads: usize,
+    jobs: Vec<T>,
+    write: impl Fn(Vec<T>) -> Vec<u8> + Send + Sync + 'static,
+) -> Vec<u8> {
     let (size, write) = (part_size(jobs.len(), threads), Arc::new(write));
     let mut left = jobs.into_iter();
     let parts = iter::from_fn(|| Some(left.by_ref().take(size).collect::<Vec<_>>()).filter(|part| !part.is_empty()));
@@ -75,5 +84,22 @@ mod tests {
         assert_eq!(lists(&[]), b"[]");
         assert_eq!(lists(&[&[1, 2]]), b"[1,2]");
         assert_eq!(lists(&[&[1, 2], &[3], &[4, 5]]), b"[1,2,3,4,5]");
+    }
+
+    #[tokio::test]
+    async fn parts_are_written_apart_and_come_in_order() {
+        let (all, sizes) = ((0..3_500).collect::<Vec<u32>>(), Arc::new(std::sync::Mutex::new(Vec::new())));
+        let noted = Arc::clone(&sizes);
+        let write = move |part: Vec<u32>| {
+            noted.lock().expect("no part panics").push(part.len());
+            etag::bytes_of(&part)
+        };
+        assert_eq!(written_by(3, all.clone(), write).await, etag::bytes_of(&all));
+        let mut sizes = sizes.lock().expect("no part panics").clone();
+        sizes.sort_unstable();
+        assert_eq!(sizes, [1_166, 1_167, 1_167]);
+        let written = |jobs: Vec<u32>| written(jobs, |part| etag::bytes_of(&part));
+        assert_eq!(written(Vec::new()).await, b"[]");
+        assert_eq!(written(all.clone()).await, etag::bytes_of(&all));
     }
 }

@@ -125,7 +125,8 @@ pub struct Described;
 #[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs",
     responses((status = 200, description = "Continuous jobs first, by name", body = Vec<JobWire>)))]
 async fn jobs(State(api): State<Api>) -> Response {
-    let (jobs, now) = (api.handle.view().jobs(), api.handle.now());
+    let (now, handle) = (api.handle.now(), api.handle.clone());
+    let jobs = blocking(move || handle.view().jobs()).await;
     let write = move |part| {
         let jobs = api.handle.shown(part);
         etag::bytes_of(&jobs.iter().map(|job| show::job(job, now)).collect::<Vec<JobWire>>())

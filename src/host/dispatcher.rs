@@ -53,7 +53,10 @@ use crate::{
         time::{Mono, Wall},
         wish::Asked,
     },
-    os::lock::{Attempt, FileLock},
+    os::{
+        clock::Woke,
+        lock::{Attempt, FileLock},
+    },
 };
 
 /// The actor of one triggered job.
@@ -75,6 +78,7 @@ pub struct Dispatcher {
     /// Shows other hosts that the job runs here.
     lock: Option<FileLock>,
     agenda: Agenda,
+    rehearsal: rehearsal::Part,
     /// Whether there was something to do when that was asked last, and until when there was.
     is_busy: bool,
     busy_until: Option<Mono>,
@@ -90,7 +94,7 @@ enum Heard {
     Fact(Box<Fact>),
     Tick,
     /// A due time comes soon.
-    Soon(Wall),
+    Soon,
     Occurrence,
 }
 
@@ -127,6 +131,7 @@ impl Dispatcher {
             latest,
             keeper,
             agenda,
+            rehearsal: rehearsal::Part::default(),
             is_busy: false,
             busy_until: None,
             id,
@@ -172,7 +177,7 @@ impl Dispatcher {
             // A job that may rest has no other deadline.
             let deadline = self.dispatch.next_deadline().or(rests_at);
             let due = self.agenda.wake_at();
-            let soon = rehearsal::begins_at(due, now.wall).zip(due);
+            let soon = self.rehearses_at(now.wall);
             let heard = tokio::select! {
                 biased;
                 // Cancel-safe: `recv` loses nothing. First, so that a stop is never behind output.
@@ -184,9 +189,9 @@ impl Dispatcher {
                 // Cancel-safe: the deadline is in the state and is asked for again.
                 () = until(&clock, deadline) => Heard::Tick,
                 // Cancel-safe: the next occurrence is derived anew each time. A clock that was set wakes it too.
-                _ = at(&clock, soon.map_or(due, |(moment, _)| Some(moment))) => match soon {
-                    Some((_, due)) => Heard::Soon(due),
-                    None => Heard::Occurrence,
+                woke = at(&clock, soon.or(due)) => match woke {
+                    Woke::Due if soon.is_some() => Heard::Soon,
+                    Woke::Due | Woke::ClockStepped => Heard::Occurrence,
                 },
             };
             match heard {
@@ -200,7 +205,7 @@ impl Dispatcher {
                 }
                 Heard::Fact(fact) => self.fact(*fact),
                 Heard::Tick => drop(self.step(Event::Tick)),
-                Heard::Soon(due) => self.rehearse(due),
+                Heard::Soon => self.rehearse(),
                 Heard::Occurrence => self.occur(),
             }
             if self.ending.is_some() && self.dispatch.is_idle() {

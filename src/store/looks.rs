@@ -22,7 +22,7 @@ const RACY: SignedDuration = SignedDuration::from_secs(2);
 /// Folders that are remembered; with one more, all are looked into again.
 const FOLDERS_MAX: usize = 20_000;
 
-/// What was found in folders.
+/// What was found in folders, by their paths as texts: a path is compared name by name.
 #[derive(Debug, Default)]
 pub struct Looks(Mutex<HashMap<OsString, Look>>);
 

@@ -12,7 +12,7 @@ from harness.numbers import percentile
 from harness.place import BIN, put
 from harness.results import OURS
 from harness.rows.base import Row
-from harness.rows.logs import seconds_until_mark
+from harness.rows.logs import catted, seconds_until_mark
 from harness.rows.scale import family
 
 CAT = "cat"
@@ -25,8 +25,8 @@ SHOWN = {"none": "a text that is nowhere", "rare": "a text in one of 200,000 lin
 
 
 class BigLog(Row):
-    """Captured by the host itself, in parts of 16 MiB; packed by it too, except the current file. `cat` writes as much beside it:
-    a disk takes the first gigabytes faster than those after them."""
+    """Captured by the host itself, in parts of 16 MiB; packed by it too, except the current file. `cat` writes the
+    same text to the same disk beside it, which takes the first gigabytes faster than those after them."""
 
     needs = frozenset(["search"])
 
@@ -80,18 +80,10 @@ class BigLog(Row):
         return {f"log.capture.{n}": seconds, f"log.pack.{n}": packed}
 
     def copied(self, n):
-        """`cat > file` on the same disk, fed by a pipe."""
+        """`cat > file` on the same disk."""
         folder = self.scratch.folder(CAT, on_disk=True)
-        go = f"{folder}/go"
-        with open(f"{folder}/log", "wb") as log:
-            text = subprocess.Popen([BIN / "logtext", go, str(n * 1_000_000), str(RARE)], stdout=subprocess.PIPE)
-            cat = subprocess.Popen(["cat"], stdin=text.stdout, stdout=log)
         os.sync()
-        seconds = seconds_until_mark(go, f"{folder}/log", timeout=60 + n / 20)
-        for process in (text, cat):
-            process.kill()
-            process.wait()
-        text.stdout.close()
+        seconds, _ = catted([BIN / "logtext", str(n * 1_000_000), str(RARE)], folder, timeout=60 + n / 20)
         shutil.rmtree(folder)
         return seconds
 

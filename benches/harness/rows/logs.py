@@ -40,6 +40,22 @@ def seconds_until_mark(go, pattern, timeout=180):
     return time.monotonic() - begun
 
 
+def catted(words, folder, timeout=180):
+    """`cat > file` in a folder, fed through a pipe by a writer, whose words come with what lets it go; the seconds it took, and
+    the CPU of cat."""
+    go = f"{folder}/go"
+    with open(f"{folder}/log", "wb") as log:
+        writer = subprocess.Popen([words[0], go, *words[1:]], stdout=subprocess.PIPE)
+        cat = subprocess.Popen(["cat"], stdin=writer.stdout, stdout=log)
+    seconds = seconds_until_mark(go, f"{folder}/log", timeout)
+    cpu = processes.cpu_seconds([cat.pid])
+    for process in (writer, cat):
+        process.kill()
+        process.wait()
+    writer.stdout.close()
+    return seconds, cpu
+
+
 class Capture(Row):
     """MB/s of 100-byte lines from the first write until the last line is in the log; CPU of the host per GB."""
 
@@ -60,22 +76,10 @@ class Capture(Row):
         found = {}
         for way in WRITES:
             folder = self.scratch.folder("cat")
-            found |= self.cat(way, folder)
+            size = self.size(way)
+            found |= self.figures_of(way, size, *catted([BIN / "emit", str(size), str(WRITES[way])], folder))
             shutil.rmtree(folder)  # few and large: memory matters more here than what deletes cost
         return found
-
-    def cat(self, way, folder):
-        size, go = self.size(way), f"{folder}/go"
-        with open(f"{folder}/log", "wb") as log:
-            emit = subprocess.Popen([BIN / "emit", go, str(size), str(WRITES[way])], stdout=subprocess.PIPE)
-            cat = subprocess.Popen(["cat"], stdin=emit.stdout, stdout=log)
-        seconds = seconds_until_mark(go, f"{folder}/log")
-        cpu = processes.cpu_seconds([cat.pid])
-        for process in (emit, cat):
-            process.kill()
-            process.wait()
-        emit.stdout.close()
-        return self.figures_of(way, size, seconds, cpu)
 
     def host(self, host):
         found = {}

@@ -8,7 +8,6 @@ use crate::{
         time::Wall,
     },
     store::{
-        index::records,
         layout::{Layout, OUTPUT_LOG, SCHEDULER_LOG},
         looks::Looks,
     },
@@ -53,11 +52,6 @@ pub struct Shelf<'a> {
     pub with_data: Option<&'a HashSet<JobId>>,
     /// The time of the look.
     pub now: Wall,
-}
-
-/// Looks which jobs have files at all.
-pub fn jobs_with_data(layout: &Layout) -> Option<HashSet<JobId>> {
-    records::jobs_with_data(layout).ok()
 }
 
 impl Shelf<'_> {

@@ -8,7 +8,7 @@ use std::{
 use axum::{http::HeaderMap, response::Response};
 
 use super::{
-    files::{self, Shelf},
+    files::Shelf,
     show,
     wire::{Frame, KuduJob},
 };
@@ -16,6 +16,7 @@ use crate::{
     api::{Api, etag, list},
     host::view::JobView,
     model::id::{Instance, JobId},
+    store::index::records,
 };
 
 /// What all parts of a list need.
@@ -42,9 +43,10 @@ impl Showing {
     fn write(&self, jobs: Vec<Arc<JobView>>) -> Vec<u8> {
         let Self { api, frame, .. } = self;
         let layout = api.handle.layout();
-        let Known { others, with_data } = self
-            .known
-            .get_or_init(|| Known { others: api.handle.other_instances(), with_data: files::jobs_with_data(layout) });
+        let Known { others, with_data } = self.known.get_or_init(|| Known {
+            others: api.handle.other_instances(),
+            with_data: records::jobs_with_data(layout).ok(),
+        });
         let shelf = Shelf { layout, looks: &api.looks, with_data: with_data.as_ref(), now: frame.now };
         let jobs = api.handle.shown(jobs);
         let files = |job: &JobView| shelf.of_job(&job.found.id, job.latest.as_ref().map(|run| run.id));

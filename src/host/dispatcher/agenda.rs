@@ -114,6 +114,11 @@ impl Agenda {
         self.plan.has_schedules()
     }
 
+    /// Returns whether there are schedules that count now.
+    pub fn counts(&self) -> bool {
+        !self.plan.rests()
+    }
+
     /// Forgets all schedules.
     pub fn clear(&mut self) {
         self.plan.clear();
@@ -204,11 +209,6 @@ impl Agenda {
             warn!(%job, %error, "could not keep what became of due times");
         }
         tell(machine, job, &lines);
-    }
-
-    /// Reads what will be asked when it is due.
-    pub fn look(&self, machine: &Machine, job: &Job) {
-        self.told(machine, job);
     }
 
     fn told(&self, machine: &Machine, job: &Job) -> Told {

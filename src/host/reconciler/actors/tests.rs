@@ -160,14 +160,12 @@ async fn a_due_time_is_rehearsed_before_it_comes() {
     let mut changes = machine.view.changes_of(&world.id);
     let turn = world.actors.turn().await.expect("a turn");
     world.actors.wake_called(turn);
+    let begun = || *machine.rehearsals.begun.lock().expect("no test panics with it");
     let rehearsed = async {
         // A machine that is busy may be too late for one, and then comes the next.
-        while machine.rehearsals.last().is_none() {
+        while begun().is_none_or(|(due, at)| at >= due) {
             changes.changed().await.expect("the view is there");
         }
-        machine.rehearsals.last()
     };
-    let rehearsed = tokio::time::timeout(std::time::Duration::from_secs(60), rehearsed).await.expect("soon");
-    let due = rehearsed.expect("it was rehearsed");
-    assert_eq!(due.subsec_nanosecond(), 0, "the due time, not when it was rehearsed");
+    tokio::time::timeout(std::time::Duration::from_secs(60), rehearsed).await.expect("soon");
 }
