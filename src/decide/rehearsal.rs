@@ -19,7 +19,7 @@ const LEAD: SignedDuration = SignedDuration::from_millis(15);
 /// For how long before and after its due time a rehearsal does for others.
 const REACH: SignedDuration = SignedDuration::from_millis(100);
 
-/// The due times that somebody will rehearse.
+/// The due times that somebody rehearses, one a job at most.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claims(BTreeSet<Wall>);
 
@@ -28,7 +28,7 @@ pub struct Claims(BTreeSet<Wall>);
 pub struct Part {
     /// The due time that was asked about last.
     due: Option<Wall>,
-    /// Whether it is this job's to rehearse, and has not been.
+    /// Whether it is this job's to rehearse.
     is_mine: bool,
 }
 
@@ -43,9 +43,13 @@ impl Claims {
 }
 
 impl Part {
-    /// Returns when to rehearse for what is `due`; `None` when somebody else does, or it is too late.
+    /// Returns when to rehearse for what is `due`; `None` when somebody else does, or it is too late. A job that is asked about
+    /// another due time, or about none, lets go of the last one: so one that rests, or ends, is asked about none.
     pub fn begins_at(&mut self, claims: &mut Claims, due: Option<Wall>, now: Wall) -> Option<Wall> {
         if self.due != due {
+            if let Some(last) = self.due.filter(|_| self.is_mine) {
+                claims.0.remove(&last);
+            }
             self.due = due;
             self.is_mine = due.is_some_and(|due| claims.take(due, now));
         }
@@ -105,8 +109,13 @@ mod tests {
         assert_eq!(claims, Claims([at(2000)].into()));
         assert_eq!(one.begins_at(&mut claims, Some(at(2000)), at(1060)), None);
         assert_eq!(one.begins_at(&mut claims, None, at(1070)), None);
-        // Nobody takes over what one has let go: it would not matter.
+        // One that rests lets go, and has it again when it is called.
         assert_eq!(other.begins_at(&mut claims, None, at(1070)), None);
+        assert_eq!(claims, Claims::default());
+        assert_eq!(Part::default().begins_at(&mut claims, Some(at(2000)), at(1080)), Some(at(1985)));
+        // Whoever has none takes none away.
         assert_eq!(one.begins_at(&mut claims, Some(at(2000)), at(1080)), None);
+        assert_eq!(one.begins_at(&mut claims, Some(at(9000)), at(1080)), Some(at(8985)));
+        assert_eq!(claims, Claims([at(2000), at(9000)].into()));
     }
 }

@@ -190,7 +190,8 @@ impl Dispatcher {
                 () = until(&clock, deadline) => Heard::Tick,
                 // Cancel-safe: the next occurrence is derived anew each time. A clock that was set wakes it too.
                 woke = at(&clock, soon.or(due)) => match woke {
-                    Woke::Due if soon.is_some() => Heard::Soon,
+                    // Too late for one when this actor comes to hear of it after the due time.
+                    Woke::Due if soon.is_some() && due.is_some_and(|due| clock.now().wall < due) => Heard::Soon,
                     Woke::Due | Woke::ClockStepped => Heard::Occurrence,
                 },
             };
@@ -217,7 +218,8 @@ impl Dispatcher {
         None
     }
 
-    fn leave(self, mut inbox: Messages) {
+    fn leave(mut self, mut inbox: Messages) {
+        self.rehearses_no_more();
         inbox.close();
         while let Ok(message) = inbox.try_recv() {
             message.refuse();

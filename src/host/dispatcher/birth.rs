@@ -223,7 +223,8 @@ impl Dispatcher {
         self.at_rest(unheard)
     }
 
-    fn at_rest(self, unheard: Vec<JobMessage>) -> Resting {
+    fn at_rest(mut self, unheard: Vec<JobMessage>) -> Resting {
+        self.rehearses_no_more();
         let agenda = self.agenda.has_schedules().then(|| Box::new(self.agenda.set_aside()));
         Resting { agenda, birth: None, unheard }
     }

@@ -10,10 +10,11 @@ use crate::{
     store::occurrences,
 };
 
-/// Which due times are rehearsed by whom, on this host.
+/// Which due times are rehearsed on this host.
 #[derive(Debug, Default)]
 pub struct Rehearsals {
-    claims: Mutex<Claims>,
+    /// By a job that has an actor, each.
+    pub(in crate::host) claims: Mutex<Claims>,
     /// What was due when one began last, and when it began.
     #[cfg(test)]
     pub begun: Mutex<Option<(Wall, Wall)>>,
@@ -23,6 +24,15 @@ impl Dispatcher {
     /// Returns when to rehearse for what is due next.
     pub(super) fn rehearses_at(&mut self, now: Wall) -> Option<Wall> {
         let due = self.agenda.next().filter(|_| self.agenda.counts());
+        self.rehearses_for(due, now)
+    }
+
+    /// Leaves it to others to rehearse.
+    pub(super) fn rehearses_no_more(&mut self) {
+        self.rehearses_for(None, self.machine.now().wall);
+    }
+
+    fn rehearses_for(&mut self, due: Option<Wall>, now: Wall) -> Option<Wall> {
         let mut claims = self.machine.rehearsals.claims.lock().unwrap_or_else(PoisonError::into_inner);
         self.rehearsal.begins_at(&mut claims, due, now)
     }

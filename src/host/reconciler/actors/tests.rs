@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::*;
 use crate::{
+    decide::rehearsal::Claims,
     host::trial,
     model::{
         id::JobName,
@@ -103,6 +104,7 @@ async fn a_job_begins_in_its_turn_and_rests_when_there_is_nothing_to_do() {
     assert_eq!(world.actors.turns.available_permits(), TURNS, "its turn is over");
     world.actors.let_rest(&world.id).await;
     assert!(world.is_at_rest() && !world.actors.is_called());
+    assert_eq!(*machine.rehearsals.claims.lock().expect("no actor panics with them"), Claims::default());
     let at = world.actors.wake_at().expect("it is due next year");
     world.actors.wake_due(at - std::time::Duration::from_secs(1));
     assert!(world.is_at_rest());
