@@ -13,7 +13,8 @@ use jiff::SignedDuration;
 
 use crate::model::time::Wall;
 
-/// How long before a due time it is rehearsed. A look takes 4 ms where all is far away, 0.1 ms where nothing is.
+/// How long before a due time it is rehearsed: more than a run was ever seen to begin late for want of it (9 to 14 ms, where
+/// all was far away).
 const LEAD: SignedDuration = SignedDuration::from_millis(15);
 
 /// For how long before and after its due time a rehearsal does for others.

@@ -26,7 +26,7 @@ SHOWN = {"none": "a text that is nowhere", "rare": "a text in one of 200,000 lin
 
 class BigLog(Row):
     """Captured by the host itself, in parts of 16 MiB; packed by it too, except the current file. `cat` writes the
-    same text to the same disk beside it, which takes the first gigabytes faster than those after them."""
+    same text to the same disk beside it, which is not as fast for long as it is at first."""
 
     needs = frozenset(["search"])
 
