@@ -92,6 +92,20 @@ fn a_pause_of_all_ends_by_itself_and_its_end_is_shown() {
 }
 
 #[test]
+fn a_pause_of_a_job_that_is_not_due_for_long_ends_when_it_should() {
+    let root = Root::new();
+    let name = "triggered/seldom";
+    root.job(name, &[("run.sh", "#!/bin/sh\n"), ("settings.job", r#"{"schedule": "0 0 0 1 1 *"}"#)]);
+    let host = root.host();
+    eventually("a short pause is heard in time", || {
+        let body = format!(r#"{{"until": "{}"}}"#, ahead(2));
+        let asked = host.send("POST", &format!("/api/v1/jobs/{name}/pause"), JSON, body.as_bytes());
+        (asked.status == 202).then_some(())
+    });
+    eventually("it has ended", || host.job(name)["paused"].is_null().then_some(()));
+}
+
+#[test]
 fn a_pause_is_seen_by_other_hosts_and_makes_sense_or_is_refused() {
     let root = root();
     root.job("continuous/worker", &[("run.sh", "#!/bin/bash\nsleep 1000\n")]);

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::*;
 use crate::{
     decide::rehearsal::Claims,
-    host::trial,
+    host::{message::Ending, trial},
     model::{
         id::JobName,
         job::{ContentHash, Found, Job, Manifest, Script},
@@ -170,4 +170,10 @@ async fn a_due_time_is_rehearsed_before_it_comes() {
         }
     };
     tokio::time::timeout(std::time::Duration::from_secs(60), rehearsed).await.expect("soon");
+    // One that ends leaves it to others.
+    for mut living in world.actors.take_living() {
+        living.inbox.send(JobMessage::End(Ending::Removed)).await.expect("it lives");
+        living.life.await.expect("no panic");
+    }
+    assert_eq!(*machine.rehearsals.claims.lock().expect("no actor panics with them"), Claims::default());
 }
