@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 
 use super::blocking;
 
-/// Jobs of which one thread writes at least so many: another one costs as much as some fifty.
+/// Jobs of which one thread writes at least so many: 2 to 4 ms of work.
 const JOBS_A_PART: usize = 1_000;
 
 /// Returns jobs as one list in JSON; `write` writes a part of them as a list, on a thread that may wait for the disk.

@@ -13,8 +13,8 @@ use jiff::SignedDuration;
 
 use crate::model::time::Wall;
 
-/// How long before a due time it is rehearsed: more than a run was ever seen to begin late for want of it (9 to 14 ms, where
-/// all was far away).
+/// How long before a due time it is rehearsed: enough for a look where all is far away. There a run itself, its program included,
+/// began 9 to 18 ms late.
 const LEAD: SignedDuration = SignedDuration::from_millis(15);
 
 /// For how long before and after its due time a rehearsal does for others.
