@@ -70,7 +70,7 @@ pub struct Machine {
     pub scan: mpsc::Sender<ScanRequest>,
     /// Tells the reconciler of jobs that rest from now on.
     pub rests: mpsc::UnboundedSender<JobId>,
-    /// What was rehearsed of due times.
+    /// Which due times are rehearsed.
     pub rehearsals: Rehearsals,
     /// Removes records that are no longer kept.
     pub pruner: Pruner,

@@ -1,6 +1,6 @@
 //! Schedules: what is due runs once, and every due time has an answer.
 
-use std::time::Duration;
+use std::{fs, path::Path, time::Duration};
 
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use serde_json::Value;
@@ -67,6 +67,28 @@ fn a_due_time_during_a_run_is_skipped_and_says_so() {
     assert_eq!(runs(&host, "triggered/busy").len(), 1);
     let_go(&root, "busy");
     until_runs(&host, "triggered/busy", 2);
+}
+
+#[test]
+fn what_a_due_time_needs_is_made_ready_before_it() {
+    let root = Root::new();
+    root.job("triggered/busy", &[("run.sh", HOLD), ("settings.job", EVERY_SECOND)]);
+    let host = root.host();
+    until_outcome(&host, "triggered/busy", "skipped");
+    // No run needs a copy of this while the first one holds: only a look ahead of a due time makes one.
+    root.write("jobs/triggered/busy/run.sh", SHORT);
+    eventually("its copy is there", || holds(&root.path("tmp"), SHORT).then_some(()));
+    assert_eq!(runs(&host, "triggered/busy").len(), 1);
+    let_go(&root, "busy");
+}
+
+/// Tells whether a file with this text lies somewhere below a folder.
+fn holds(folder: &Path, text: &str) -> bool {
+    let mut entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.any(|entry| match entry.file_type() {
+        Ok(kind) if kind.is_dir() => holds(&entry.path(), text),
+        _ => fs::read_to_string(entry.path()).is_ok_and(|read| read == text),
+    })
 }
 
 #[test]

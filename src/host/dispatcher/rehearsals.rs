@@ -10,15 +10,9 @@ use crate::{
     store::occurrences,
 };
 
-/// Which due times are rehearsed on this host.
+/// Which due times are rehearsed on this host, each by a job that has an actor.
 #[derive(Debug, Default)]
-pub struct Rehearsals {
-    /// By a job that has an actor, each.
-    pub(in crate::host) claims: Mutex<Claims>,
-    /// What was due when one began last, and when it began.
-    #[cfg(test)]
-    pub begun: Mutex<Option<(Wall, Wall)>>,
-}
+pub struct Rehearsals(pub(in crate::host) Mutex<Claims>);
 
 impl Dispatcher {
     /// Returns when to rehearse for what is due next.
@@ -33,7 +27,7 @@ impl Dispatcher {
     }
 
     fn rehearses_for(&mut self, due: Option<Wall>, now: Wall) -> Option<Wall> {
-        let mut claims = self.machine.rehearsals.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut claims = self.machine.rehearsals.0.lock().unwrap_or_else(PoisonError::into_inner);
         self.rehearsal.begins_at(&mut claims, due, now)
     }
 
@@ -41,11 +35,6 @@ impl Dispatcher {
     pub(super) fn rehearse(&self) {
         let Some(job) = self.job.clone() else { return };
         let machine = Arc::clone(&self.machine);
-        #[cfg(test)]
-        {
-            let begun = self.agenda.next().map(|due| (due, machine.now().wall));
-            *machine.rehearsals.begun.lock().unwrap_or_else(PoisonError::into_inner) = begun;
-        }
         // Nobody waits for it.
         drop(tokio::task::spawn_blocking(move || look(&machine, &job)));
     }
