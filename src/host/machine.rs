@@ -36,6 +36,7 @@ use crate::{
     },
     os::{
         clock::Clock,
+        poller::Poller,
         process::{Cgroups, Spawner},
         workcopy::WorkCopies,
     },
@@ -58,6 +59,8 @@ pub struct Machine {
     pub layout: Layout,
     /// Starts processes.
     pub spawner: Spawner,
+    /// Watches what runs print.
+    pub poller: Poller,
     /// Where the cgroups of runs are made, where one can be had.
     pub cgroups: Option<Cgroups>,
     /// Tells when other hosts on this root die.

@@ -44,6 +44,7 @@ use crate::{
         clock::Clock,
         file::{self, Access, Durability},
         lock::{Attempt, FileLock},
+        poller::Poller,
         process::{self, Cgroups, OrphanReaper, Spawner},
         processors,
         workcopy::WorkCopies,
@@ -311,7 +312,9 @@ pub(super) fn machine(
     cgroups: Option<Cgroups>,
 ) -> Result<Opened, StartError> {
     let clock = Clock::start();
-    let spawner = Spawner::start(&clock, cgroups.clone()).map_err(failed("start the threads that start processes"))?;
+    let poller = Poller::start().map_err(failed("watch what runs print, and their ends"))?;
+    let spawner =
+        Spawner::start(&clock, cgroups.clone(), &poller).map_err(failed("start the threads that start processes"))?;
     let copies =
         WorkCopies::open(&config.temp).map_err(failed("open the folder for working copies"))?.near(&config.jobs);
     let (open_runs, open) = OpenRuns::open(layout.open_runs()).unwrap_or_else(|error| {
@@ -331,6 +334,7 @@ pub(super) fn machine(
     let machine = Machine {
         layout,
         spawner,
+        poller,
         cgroups,
         neighbours: Neighbours::default(),
         gone_look: GoneLook::default(),

@@ -11,13 +11,12 @@
 mod copy;
 mod effects;
 mod renew;
+mod start;
 mod word;
 
 use std::sync::Arc;
 
-use tracing::warn;
-
-use self::{copy::Copy, word::Word};
+use self::{copy::Copy, start::Turns, word::Word};
 use crate::{
     decide::{
         discover::writes::Writes,
@@ -88,7 +87,7 @@ enum Heard {
 
 impl Supervisor {
     /// Starts the actor; it ends by `JobMessage::End` when nothing of its job runs any more.
-    pub fn spawn(machine: &Arc<Machine>, update: Update, trigger: Trigger, past: Past) -> Living {
+    pub fn spawn(machine: &Arc<Machine>, update: Update, trigger: Trigger, past: Past, turns: Turns) -> Living {
         let (inbox, messages) = Inbox::open();
         let (facts, heard) = Facts::open();
         let mut actor = Self::new(machine, update, facts, past);
@@ -98,7 +97,7 @@ impl Supervisor {
             actor.all(&Event::Stop(reason));
         }
         actor.publish();
-        Living { inbox, life: tokio::spawn(actor.live(messages, heard, trigger)) }
+        Living { inbox, life: tokio::spawn(actor.live(messages, heard, trigger, turns)) }
     }
 
     /// Boxed, for a task keeps what it is given twice.
@@ -134,24 +133,21 @@ impl Supervisor {
         mut inbox: Messages,
         mut facts: FactsOfRuns,
         trigger: Trigger,
+        turns: Turns,
     ) -> Option<Resting> {
-        if let Some(job) = &self.job {
-            self.keeper.prune(job);
-            if let Err(error) = self.log.prune(self.machine.now()) {
-                warn!(job = %self.id, %error, "could not remove old parts of a log");
-            }
-        }
-        if self.barred().is_none() {
-            self.all(&Event::Start(trigger));
-        }
-        self.publish();
+        // Boxed, for a task keeps room for all that it may wait for.
+        let (mut turn, mut early) = Box::pin(self.turn(turns, &mut inbox)).await;
+        self.start(trigger, early.as_ref());
         let mut is_told = true;
         loop {
+            turn = turn.filter(|_| self.copies.iter().any(Copy::is_spawning));
             let clock = self.machine.clock.clone();
             let deadlines = self.copies.iter().filter_map(|copy| copy.state.next_deadline());
             let deadline = deadlines.chain(self.word.due()).min();
             let heard = tokio::select! {
                 biased;
+                // Heard before its turn came.
+                message = std::future::ready(early.take()), if early.is_some() => Heard::Message(message.flatten()),
                 // Cancel-safe: `recv` loses nothing. First, so that a stop is never behind output.
                 message = inbox.recv(), if is_told => Heard::Message(message.ok()),
                 // Cancel-safe: `recv` loses nothing. The sender lives in this actor, so it never ends.

@@ -10,6 +10,7 @@ pub mod lock;
 pub mod machine;
 pub mod memory;
 pub mod output;
+pub mod poller;
 pub mod process;
 pub mod processors;
 pub mod scan;

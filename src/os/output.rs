@@ -32,9 +32,12 @@ use self::{
     pace::{LARGE_BYTES, Next, Pace, Turn},
     tap::Tap,
 };
-use crate::model::{
-    log::{LineStyle, Stream},
-    time::{Mono, Now},
+use crate::{
+    model::{
+        log::{LineStyle, Stream},
+        time::{Mono, Now},
+    },
+    os::poller::Poller,
 };
 
 mod buffers;
@@ -124,16 +127,17 @@ pub struct Pump<C> {
     stamps: Stamps,
     activity: Arc<Activity>,
     clock: C,
+    poller: Poller,
 }
 
 impl<C: Fn() -> Now> Pump<C> {
     /// Takes over the pipes of a run.
     ///
     /// # Errors
-    /// When the runtime cannot watch the pipes.
-    pub fn new(pipes: Pipes, style: LineStyle, activity: Arc<Activity>, clock: C) -> io::Result<Self> {
+    /// When the pipes cannot be watched.
+    pub fn new(pipes: Pipes, style: LineStyle, activity: Arc<Activity>, clock: C, poller: &Poller) -> io::Result<Self> {
         Ok(Self {
-            taps: [Tap::new(pipes.stdout)?, Tap::new(pipes.stderr)?],
+            taps: [Tap::new(pipes.stdout, poller)?, Tap::new(pipes.stderr, poller)?],
             framers: Default::default(),
             pauses: Default::default(),
             pace: Pace::default(),
@@ -141,6 +145,7 @@ impl<C: Fn() -> Now> Pump<C> {
             stamps: Stamps::new(style),
             activity,
             clock,
+            poller: poller.clone(),
         })
     }
 
@@ -221,7 +226,7 @@ impl<C: Fn() -> Now> Pump<C> {
         round
     }
 
-    /// Says what comes after a round, and takes the pipes of a job that became busy from the runtime, or gives them back.
+    /// Says what comes after a round, and takes the pipes of a job that became busy from the poller, or gives them back.
     fn step(&mut self, bytes: [usize; 2], now: Mono) -> Next {
         let was_calm = self.pace.is_calm();
         let next = self.pace.step(bytes[0] + bytes[1], now);
@@ -238,7 +243,7 @@ impl<C: Fn() -> Now> Pump<C> {
             }
             (false, false) => read.filter(|(_, bytes)| *bytes >= LARGE_BYTES).for_each(|(tap, _)| _ = tap.enlarge()),
             (false, true) => {
-                if !self.taps.iter_mut().all(Tap::watch) {
+                if !self.taps.iter_mut().all(|tap| tap.watch(&self.poller)) {
                     self.pace = Pace::Busy { has_napped: true };
                     return Next::Nap;
                 }

@@ -18,6 +18,7 @@ use webjobd::{
     model::id::{Instance, RunId},
     os::{
         clock::Clock,
+        poller::Poller,
         process::{self, Cgroups, Child, Outputs, RunMark, SpawnError, SpawnRequest, Spawner},
     },
 };
@@ -69,7 +70,7 @@ impl World {
         RAISED.call_once(raise_file_limit);
         let folder = tempfile::tempdir().expect("a folder");
         Self {
-            spawner: Spawner::start(&Clock::start(), cgroups).expect("threads"),
+            spawner: Spawner::start(&Clock::start(), cgroups, &Poller::start().expect("a poller")).expect("threads"),
             instance: Instance::new(&folder.path().file_name().expect("a name").to_string_lossy()),
             folder,
             _turn: turn,

@@ -51,7 +51,7 @@ pub(super) struct Actors {
 
 /// Actors that begin together where nothing is due and nobody asks: after a start or a step of the clock all would, and leave
 /// holes in the heap among what stays.
-const TURNS: usize = 32;
+const TURNS: usize = 16;
 
 /// A job's actor.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl Actors {
     pub(super) fn begin(&mut self, id: JobId, update: Update, trigger: Trigger, past: Past) {
         let wishes = update.wishes.clone();
         let born = match id.kind {
-            JobKind::Continuous => Ok(Supervisor::spawn(&self.machine, update, trigger, past)),
+            JobKind::Continuous => Ok(Supervisor::spawn(&self.machine, update, trigger, past, Arc::clone(&self.turns))),
             JobKind::Triggered => Dispatcher::born(&self.machine, update, trigger, past),
         };
         self.all.insert(id.clone(), Actor { wishes, state: State::Gone });

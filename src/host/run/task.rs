@@ -300,7 +300,13 @@ impl Task {
         self.log.sys(Level::Info, now, "Status changed to Running");
         let clock = self.machine.clock.clone();
         let ticker: Ticker = Box::new(move || clock.now());
-        Ok(Box::new(Pump::new(pipes, self.machine.style.clone(), Arc::clone(&self.activity), ticker)?))
+        Ok(Box::new(Pump::new(
+            pipes,
+            self.machine.style.clone(),
+            Arc::clone(&self.activity),
+            ticker,
+            &self.machine.poller,
+        )?))
     }
 
     /// Returns the program and its arguments: those of the script, then those of the run.

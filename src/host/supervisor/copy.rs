@@ -77,6 +77,11 @@ impl Copy {
         matches!(self.state, State::Idle { why: IdleWhy::New })
     }
 
+    /// Tells whether its process is being started.
+    pub fn is_spawning(&self) -> bool {
+        matches!(self.state, State::Up { life: Life::Spawning { .. }, .. })
+    }
+
     /// Shows it.
     pub fn view(&self, now: Now) -> CopyView {
         let until = self.state.next_deadline().filter(|_| shows_deadline(&self.state));

@@ -1,6 +1,6 @@
 //! One pipe that is read without blocking.
 //!
-//! On Unix the runtime watches the pipe itself. Elsewhere a thread a pipe reads and hands blocks over through a channel of
+//! On Unix the host's poller watches the pipe. Elsewhere a thread a pipe reads and hands blocks over through a channel of
 //! two blocks: when it is full, the thread waits, and with it the job. A pipe that cannot be read counts as closed.
 
 #[cfg(not(unix))]
@@ -11,21 +11,20 @@ pub use self::unix::Tap;
 #[cfg(unix)]
 mod unix {
     use std::{
+        future::poll_fn,
         io::{self, ErrorKind},
         mem,
         os::fd::{AsFd, BorrowedFd, OwnedFd},
     };
 
-    use tokio::io::{Interest, unix::AsyncFd};
-
-    use crate::os::readiness;
+    use crate::os::poller::{Poller, Watched};
 
     /// Bytes a pipe holds as the system makes it.
     const PIPE_BYTES: usize = 64 * 1024;
     /// Bytes of a busy job's pipe, and the least that a nap does not fill.
     const PIPE_BYTES_BUSY: [usize; 2] = [1024 * 1024, 256 * 1024];
 
-    /// A pipe, watched by the runtime while its job prints now and then.
+    /// A pipe, watched while its job prints now and then.
     #[derive(Debug)]
     pub struct Tap {
         pipe: Pipe,
@@ -35,17 +34,17 @@ mod unix {
 
     #[derive(Debug)]
     enum Pipe {
-        Watched(AsyncFd<OwnedFd>),
+        Watched(Watched),
         Unwatched(OwnedFd),
         Closed,
     }
 
     impl Tap {
         /// Takes over a pipe; its write end, held by the job, stays as it is.
-        pub fn new(reader: io::PipeReader) -> io::Result<Self> {
+        pub fn new(reader: io::PipeReader, poller: &Poller) -> io::Result<Self> {
             let fd = OwnedFd::from(reader);
             rustix::io::ioctl_fionbio(&fd, true)?;
-            let pipe = Pipe::Watched(readiness::register(fd)?);
+            let pipe = Pipe::Watched(poller.watch(fd).map_err(|(_, error)| error)?);
             Ok(Self { pipe, is_large: false, is_last_look: false })
         }
 
@@ -57,17 +56,16 @@ mod unix {
         /// Waits for bytes or for the end. A pipe that nobody watches is looked at again at once.
         pub async fn readable(&self) {
             if let Pipe::Watched(pipe) = &self.pipe {
-                // The read that follows tells what is wrong with it.
-                let _ = readiness::readable(pipe).await;
+                poll_fn(|cx| pipe.poll_ready(cx)).await;
             }
         }
 
-        /// Asks the pipe itself from now on, not what the runtime last heard of it: for a reader that waits no more.
+        /// Asks the pipe itself from now on, not what was last heard of it: for a reader that waits no more.
         pub fn look_again(&mut self) {
             self.is_last_look = true;
         }
 
-        /// Takes the pipe of a busy job from the runtime, so that its writes wake nobody, and makes it large.
+        /// Takes the pipe of a busy job from the poller, so that its writes wake nobody, and makes it large.
         pub fn unwatch(&mut self) {
             self.pipe = match mem::replace(&mut self.pipe, Pipe::Closed) {
                 Pipe::Watched(pipe) => Pipe::Unwatched(pipe.into_inner()),
@@ -75,18 +73,18 @@ mod unix {
             };
         }
 
-        /// Gives the pipe back to the runtime, at the size it was made with: large ones are few for an ordinary user.
-        /// Says whether the runtime took it.
-        pub fn watch(&mut self) -> bool {
+        /// Gives the pipe back to the poller, at the size it was made with: large ones are few for an ordinary user.
+        /// Says whether it took it.
+        pub fn watch(&mut self, poller: &Poller) -> bool {
             if self.is_large
                 && let Some(fd) = self.fd()
             {
                 self.is_large = !resize(fd, PIPE_BYTES);
             }
             let (pipe, is_watched) = match mem::replace(&mut self.pipe, Pipe::Closed) {
-                Pipe::Unwatched(fd) => match readiness::register(fd) {
+                Pipe::Unwatched(fd) => match poller.watch(fd) {
                     Ok(pipe) => (Pipe::Watched(pipe), true),
-                    Err(refused) => (Pipe::Unwatched(refused.into_parts().0), false),
+                    Err((fd, _)) => (Pipe::Unwatched(fd), false),
                 },
                 same @ (Pipe::Watched(_) | Pipe::Closed) => (same, true),
             };
@@ -131,12 +129,11 @@ mod unix {
         }
     }
 
-    /// Reads if the runtime has heard of bytes. Less than was asked for is all there is: the runtime tells of what comes
-    /// after it.
-    fn read_watched(pipe: &AsyncFd<OwnedFd>, block: &mut [u8]) -> io::Result<usize> {
+    /// Reads if bytes were heard of. Less than was asked for is all there is: what comes after it is told anew.
+    fn read_watched(pipe: &Watched, block: &mut [u8]) -> io::Result<usize> {
         let mut n = 0;
-        let got = pipe.try_io(Interest::READABLE, |fd| {
-            n = read(fd.as_fd(), block)?;
+        let got = pipe.try_io(|fd| {
+            n = read(fd, block)?;
             if n > 0 && n < block.len() { Err(ErrorKind::WouldBlock.into()) } else { Ok(n) }
         });
         if n > 0 { Ok(n) } else { got }
@@ -171,6 +168,8 @@ pub mod thread {
 
     use tokio::sync::mpsc;
 
+    use crate::os::poller::Poller;
+
     const BLOCK_BYTES: usize = 64 * 1024;
     const BLOCKS_WAITING_MAX: usize = 2;
 
@@ -183,7 +182,7 @@ pub mod thread {
 
     impl Tap {
         /// Starts the thread that reads the pipe; it ends with the pipe.
-        pub fn new(mut reader: io::PipeReader) -> io::Result<Self> {
+        pub fn new(mut reader: io::PipeReader, _: &Poller) -> io::Result<Self> {
             let (sender, blocks) = mpsc::channel(BLOCKS_WAITING_MAX);
             thread::Builder::new().name("output".to_owned()).spawn(move || {
                 let mut block = vec![0; BLOCK_BYTES];
@@ -211,13 +210,13 @@ pub mod thread {
             }
         }
 
-        /// Does nothing: the runtime watches no pipe here.
+        /// Does nothing: nobody watches a pipe here.
         #[cfg(not(unix))]
         pub fn unwatch(&mut self) {}
 
         /// Says that nothing stands in the way of waiting.
         #[cfg(not(unix))]
-        pub fn watch(&mut self) -> bool {
+        pub fn watch(&mut self, _: &Poller) -> bool {
             true
         }
 

@@ -21,7 +21,7 @@ fn pipes() -> (Pipes, io::PipeWriter, io::PipeWriter) {
 
 fn pump(pipes: Pipes, activity: &Arc<Activity>) -> Pump<fn() -> Now> {
     let style = LineStyle { instance: "host01".into(), format: Default::default() };
-    Pump::new(pipes, style, Arc::clone(activity), clock as fn() -> Now).unwrap()
+    Pump::new(pipes, style, Arc::clone(activity), clock as fn() -> Now, &Poller::start().unwrap()).unwrap()
 }
 
 fn on_runtime<T>(work: impl Future<Output = T>) -> T {
@@ -197,7 +197,7 @@ fn a_pipe_read_by_a_thread_gives_the_same_bytes() {
     let expected = text.clone();
     let printer = thread::spawn(move || writer.write_all(&text).unwrap());
     let got = on_runtime(async {
-        let mut tap = tap::thread::Tap::new(reader).unwrap();
+        let mut tap = tap::thread::Tap::new(reader, &Poller::start().unwrap()).unwrap();
         let (mut got, mut block) = (Vec::new(), [0; 1000]);
         while tap.is_open() {
             tap.readable().await;
@@ -217,7 +217,7 @@ fn a_line_without_an_end_is_written_after_a_moment_of_quiet() {
     let end = on_runtime(async {
         let clock = crate::os::clock::Clock::start();
         let style = LineStyle { instance: "host01".into(), format: Default::default() };
-        let mut pump = Pump::new(pipes, style, Arc::default(), move || clock.now()).unwrap();
+        let mut pump = Pump::new(pipes, style, Arc::default(), move || clock.now(), &Poller::start().unwrap()).unwrap();
         out.write_all(b"ready?").unwrap();
         let (told, asked) = oneshot::channel();
         let mut told = Some(told);

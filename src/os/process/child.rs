@@ -6,6 +6,7 @@
 
 use std::{
     collections::BTreeSet,
+    future::poll_fn,
     io, mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -21,13 +22,16 @@ use crate::{
         exit::{Exit, StopSignal},
         time::Now,
     },
-    os::process::{
-        cgroup::Cgroups,
-        exits,
-        launch::Handle,
-        orphans,
-        procfs::{Process, ProcessId},
-        tree::{Ended, Tree},
+    os::{
+        poller::Poller,
+        process::{
+            cgroup::Cgroups,
+            exits,
+            launch::Handle,
+            orphans,
+            procfs::{Process, ProcessId},
+            tree::{Ended, Tree},
+        },
     },
 };
 
@@ -66,13 +70,19 @@ struct Leader {
 #[derive(Debug)]
 enum Waiter {
     #[cfg(target_os = "linux")]
-    Descriptor(tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>),
+    Descriptor(crate::os::poller::Watched),
     Thread(watch::Receiver<bool>),
 }
 
 impl Child {
     /// Takes charge of a started process. Called within a runtime.
-    pub(super) fn new(handle: Handle, tree: Tree, cgroups: Option<Cgroups>, started: Now) -> io::Result<Self> {
+    pub(super) fn new(
+        handle: Handle,
+        tree: Tree,
+        cgroups: Option<Cgroups>,
+        started: Now,
+        poller: &Poller,
+    ) -> io::Result<Self> {
         let (pid, moving, reaped, is_over) = (tree.leader, Default::default(), Default::default(), Default::default());
         let leader = Arc::new(Leader {
             pid,
@@ -85,7 +95,7 @@ impl Child {
             reaped,
             is_over,
         });
-        match Waiter::new(&leader) {
+        match Waiter::new(&leader, poller) {
             Ok(waiter) => Ok(Self { leader, waiter, started }),
             Err(error) => {
                 let _ = Group(leader).kill();
@@ -131,7 +141,7 @@ impl Child {
     pub async fn exited(&self) -> io::Result<Exit> {
         match &self.waiter {
             #[cfg(target_os = "linux")]
-            Waiter::Descriptor(fd) => drop(crate::os::readiness::readable(fd).await?),
+            Waiter::Descriptor(process) => poll_fn(|cx| process.poll_ready(cx)).await,
             // Boxed, for most never wait so, and a task keeps room for all that it may wait for.
             Waiter::Thread(done) => Box::pin(ended(done.clone())).await?,
         }
@@ -339,16 +349,16 @@ async fn ended(mut done: watch::Receiver<bool>) -> io::Result<()> {
 
 impl Waiter {
     #[cfg(target_os = "linux")]
-    fn new(leader: &Arc<Leader>) -> io::Result<Self> {
-        let registered = |fd| crate::os::readiness::register(fd).map_err(io::Error::from);
-        match super::procfs::pidfd(leader.pid).and_then(registered) {
-            Ok(fd) => Ok(Self::Descriptor(fd)),
+    fn new(leader: &Arc<Leader>, poller: &Poller) -> io::Result<Self> {
+        let watched = |fd| poller.watch(fd).map_err(|(_, error)| error);
+        match super::procfs::pidfd(leader.pid).and_then(watched) {
+            Ok(process) => Ok(Self::Descriptor(process)),
             Err(_) => Self::thread(leader),
         }
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn new(leader: &Arc<Leader>) -> io::Result<Self> {
+    fn new(leader: &Arc<Leader>, _: &Poller) -> io::Result<Self> {
         Self::thread(leader)
     }
 

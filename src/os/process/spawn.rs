@@ -25,6 +25,7 @@ use crate::{
     model::time::{Mono, Now},
     os::{
         clock::Clock,
+        poller::Poller,
         process::{
             cgroup::Cgroups,
             child::Child,
@@ -132,7 +133,7 @@ impl Spawner {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(clock: &Clock, cgroups: Option<Cgroups>) -> io::Result<Self> {
+    pub fn start(clock: &Clock, cgroups: Option<Cgroups>, poller: &Poller) -> io::Result<Self> {
         let (queue, orders) = queue::queue();
         let (loaded, finished) = queue::queue();
         let loader = Loader { orders, loaded, clock: clock.to_read() };
@@ -140,10 +141,10 @@ impl Spawner {
             let loader = loader.clone();
             thread::Builder::new().name(format!("spawn-{number}")).spawn(move || loader.run())?;
         }
-        let runtime = tokio::runtime::Handle::current();
+        let (runtime, poller) = (tokio::runtime::Handle::current(), poller.clone());
         thread::Builder::new()
             .name("spawned".to_owned())
-            .spawn(move || finish(&runtime, &finished, cgroups.as_ref()))?;
+            .spawn(move || finish(&runtime, &finished, cgroups.as_ref(), &poller))?;
         Ok(Self { queue })
     }
 
@@ -180,23 +181,23 @@ impl Starting {
     }
 }
 
-/// Takes charge of what was started, on a thread that has the host's files: processes are registered with the runtime, what
+/// Takes charge of what was started, on a thread that has the host's files: processes are watched from now on, what
 /// they write to is closed, and who asked for them is told.
-fn finish(runtime: &tokio::runtime::Handle, finished: &Work<Loaded>, cgroups: Option<&Cgroups>) {
+fn finish(runtime: &tokio::runtime::Handle, finished: &Work<Loaded>, cgroups: Option<&Cgroups>, poller: &Poller) {
     let _guard = runtime.enter();
     while let Some(Loaded { process, outputs, answer }) = finished.next() {
         drop(outputs);
         if let Some(process) = process {
             // An answer that nobody takes drops the child, which kills its group.
-            let _ = answer.send(process.and_then(|process| process.watch(cgroups.cloned())));
+            let _ = answer.send(process.and_then(|process| process.watch(cgroups.cloned(), poller)));
         }
     }
 }
 
 impl Process {
-    fn watch(self, cgroups: Option<Cgroups>) -> Result<Child, SpawnError> {
+    fn watch(self, cgroups: Option<Cgroups>, poller: &Poller) -> Result<Child, SpawnError> {
         let Self { program, handle, tree, started } = self;
-        Child::new(handle, tree, cgroups, started).map_err(|source| SpawnError::Other { program, source })
+        Child::new(handle, tree, cgroups, started, poller).map_err(|source| SpawnError::Other { program, source })
     }
 }
 

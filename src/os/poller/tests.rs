@@ -1,0 +1,121 @@
+//! Real pipes.
+
+use std::{
+    future::poll_fn,
+    io::{self, PipeReader, PipeWriter, Write},
+    os::fd::{AsFd, OwnedFd},
+};
+
+use futures_util::FutureExt;
+
+use super::*;
+
+fn watched(poller: &Poller) -> (Watched, PipeWriter) {
+    let (reader, writer): (PipeReader, PipeWriter) = io::pipe().expect("a pipe");
+    (watch(poller, reader.into()), writer)
+}
+
+fn watch(poller: &Poller, pipe: OwnedFd) -> Watched {
+    rustix::io::ioctl_fionbio(&pipe, true).expect("it need not block");
+    poller.watch(pipe).expect("it is watched")
+}
+
+async fn ready(pipe: &Watched) {
+    poll_fn(|cx| pipe.poll_ready(cx)).await;
+}
+
+/// Reads at most so many bytes.
+fn read(pipe: &Watched, bytes: usize) -> io::Result<Vec<u8>> {
+    let mut block = vec![0; bytes];
+    let n = pipe.try_io(|fd| Ok(rustix::io::read(fd, &mut block)?))?;
+    block.truncate(n);
+    Ok(block)
+}
+
+fn would_block(got: io::Result<Vec<u8>>) -> bool {
+    got.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+}
+
+#[tokio::test]
+async fn what_comes_is_told_until_a_read_would_block() {
+    let poller = Poller::start().expect("a poller");
+    let (pipe, mut writer) = watched(&poller);
+    assert!(ready(&pipe).now_or_never().is_none());
+    writer.write_all(b"one two").expect("it is written");
+    ready(&pipe).await;
+    assert_eq!(read(&pipe, 4).expect("bytes"), b"one ");
+    // There is more, and it is told once only.
+    ready(&pipe).await;
+    assert_eq!(read(&pipe, 4).expect("bytes"), b"two");
+    assert!(would_block(read(&pipe, 4)));
+    assert!(ready(&pipe).now_or_never().is_none());
+    writer.write_all(b"three").expect("it is written");
+    ready(&pipe).await;
+    assert_eq!(read(&pipe, 9).expect("bytes"), b"three");
+}
+
+#[tokio::test]
+async fn nothing_is_read_before_something_was_heard() {
+    let poller = Poller::start().expect("a poller");
+    let (pipe, mut writer) = watched(&poller);
+    writer.write_all(b"unheard").expect("it is written");
+    // The task that hears of it has not run: this thread is the only one, and did not wait.
+    assert!(would_block(read(&pipe, 9)));
+    ready(&pipe).await;
+    assert_eq!(read(&pipe, 9).expect("bytes"), b"unheard");
+}
+
+#[tokio::test]
+async fn an_end_is_seen_behind_the_last_bytes_although_it_was_told_with_them() {
+    let poller = Poller::start().expect("a poller");
+    let (pipe, mut writer) = watched(&poller);
+    writer.write_all(b"last").expect("it is written");
+    drop(writer);
+    ready(&pipe).await;
+    // A reader that takes a short read for all there is says so.
+    let mut block = [0; 9];
+    let got = pipe.try_io(|fd| {
+        rustix::io::read(fd, &mut block)?;
+        Err::<(), _>(io::ErrorKind::WouldBlock.into())
+    });
+    assert!(got.is_err() && block.starts_with(b"last"));
+    ready(&pipe).await;
+    assert_eq!(read(&pipe, 9).expect("its end"), b"");
+}
+
+#[tokio::test]
+async fn all_are_told_however_many_there_are() {
+    let poller = Poller::start().expect("a poller");
+    let mut pipes: Vec<_> = (0..300).map(|_| watched(&poller)).collect();
+    for (n, (_, writer)) in pipes.iter_mut().enumerate() {
+        writer.write_all(n.to_string().as_bytes()).expect("it is written");
+    }
+    for (n, (pipe, _)) in pipes.iter().enumerate().rev() {
+        ready(pipe).await;
+        assert_eq!(read(pipe, 9).expect("bytes"), n.to_string().as_bytes());
+    }
+}
+
+#[tokio::test]
+async fn what_is_watched_again_tells_what_lies_there() {
+    let poller = Poller::start().expect("a poller");
+    let (pipe, mut writer) = watched(&poller);
+    let pipe = pipe.into_inner();
+    writer.write_all(b"meanwhile").expect("it is written");
+    let pipe = watch(&poller, pipe);
+    ready(&pipe).await;
+    assert_eq!(read(&pipe, 9).expect("bytes"), b"meanwhile");
+}
+
+#[tokio::test]
+async fn what_cannot_be_watched_comes_back() {
+    let poller = Poller::start().expect("a poller");
+    let file = OwnedFd::from(tempfile::tempfile().expect("a file"));
+    let Err((file, error)) = poller.watch(file) else { panic!("a file of a disk is always ready") };
+    assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::PERM.raw_os_error()));
+    assert!(rustix::fs::fstat(file.as_fd()).is_ok(), "it is open");
+    // Its place is another's.
+    let (pipe, mut writer) = watched(&poller);
+    writer.write_all(b"next").expect("it is written");
+    ready(&pipe).await;
+}
