@@ -5,7 +5,7 @@
 
 pub mod pruner;
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use tracing::warn;
 
@@ -78,12 +78,12 @@ impl Keeper {
     /// Notes a run that begins.
     pub fn begun(&mut self, run: RunId) {
         self.last = self.last.max(Some(run));
-        self.active.lock().unwrap_or_else(PoisonError::into_inner).insert(run);
+        self.active.add(run);
     }
 
     /// Notes a run's end, and asks for what is no longer kept to be removed.
     pub fn ended(&mut self, record: &RunRecord, job: &Job) {
-        self.active.lock().unwrap_or_else(PoisonError::into_inner).remove(&record.id);
+        self.active.remove(record.id);
         self.prune(job);
     }
 

@@ -14,26 +14,26 @@
 
 mod aside;
 mod finish;
+mod orders;
 mod task;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs, path::PathBuf, sync::Arc};
 
 use futures_channel::mpsc;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tracing::warn;
 
-use self::task::{Orders, Task};
 pub use self::{finish::Finished, task::chain};
+use self::{
+    orders::{Orders, Tellers, orders},
+    task::Task,
+};
 use crate::{
     decide::life::{LifeAction, LifeEvent},
     host::{machine::Machine, scanner::ScanRequest},
     model::{
         event,
-        id::{JobKind, RunId},
+        id::{JobId, JobKind, RunId},
         job::Job,
         log::Level,
         run::{RunPhase, RunRecord},
@@ -101,8 +101,7 @@ pub struct Body {
     pub record: Arc<RunRecord>,
     /// The port that it may listen on.
     pub port: Option<u16>,
-    shutdown_file: Arc<Path>,
-    /// Whether that was written.
+    /// Whether the file that announces a stop was written.
     is_stop_announced: bool,
     /// How often its folder changed while it was copied.
     rereads: u32,
@@ -114,7 +113,7 @@ pub struct Body {
     ready: Option<(Box<Task>, Option<WorkCopy>)>,
     /// Tells the task of a run that prepares itself to start the process.
     go: Option<oneshot::Sender<()>>,
-    cut: Option<Arc<Notify>>,
+    cut: Option<oneshot::Sender<()>>,
     sweep: Option<oneshot::Sender<()>>,
 }
 
@@ -134,8 +133,6 @@ impl Body {
             JobKind::Triggered => "Initializing",
         };
         log.sys_before(Level::Info, now, &format!("Status changed to {word}"));
-        let folder = shutdown_folder(machine, job);
-        let shutdown_file = folder.join(record.id.to_string()).into();
         Self {
             machine: Arc::clone(machine),
             job: Arc::clone(job),
@@ -143,7 +140,6 @@ impl Body {
             facts,
             record,
             port: None,
-            shutdown_file,
             is_stop_announced: false,
             rereads: 0,
             began: now.mono,
@@ -225,7 +221,7 @@ impl Body {
                 }
             }
             LifeAction::AwaitGroup => self.await_group(),
-            LifeAction::CutOutput => self.cut.iter().for_each(|cut| cut.notify_one()),
+            LifeAction::CutOutput => give(&mut self.cut),
             LifeAction::Measure => {
                 let cpu = self.group.as_ref().and_then(Group::cpu_time);
                 return Some(LifeEvent::Measured { last_output: Some(self.activity.last()), cpu });
@@ -275,7 +271,6 @@ impl Body {
             run: self.record.id,
             arguments: self.record.arguments.clone(),
             port: self.port,
-            shutdown_file: Arc::clone(&self.shutdown_file),
             activity: Arc::clone(&self.activity),
         });
         if is_prepared {
@@ -312,18 +307,16 @@ impl Body {
 
     /// Returns what the run's task is told by, and keeps the other ends.
     fn orders(&mut self) -> Orders {
-        let (sweep, swept) = oneshot::channel();
-        let cut = Arc::new(Notify::new());
-        self.cut = Some(Arc::clone(&cut));
-        self.sweep = Some(sweep);
-        Orders { cut, sweep: swept }
+        let (Tellers { cut, sweep }, orders) = orders();
+        (self.cut, self.sweep) = (Some(cut), Some(sweep));
+        orders
     }
 
     fn announce_stop(&mut self) {
         self.is_stop_announced = true;
         let text = self.machine.now().wall.to_string();
         // A job that looks for the file finds its folder since its start; a failure leaves it the signal.
-        if let Err(error) = fs::write(&self.shutdown_file, text) {
+        if let Err(error) = fs::write(shutdown_file(&self.machine, &self.job.id, self.record.id), text) {
             let text = format!("Failed to write the shutdown file: {error}");
             self.log.sys(Level::Warn, self.machine.now(), &text);
         }
@@ -347,10 +340,10 @@ fn give(order: &mut Option<oneshot::Sender<()>>) {
     }
 }
 
-/// Returns the folder in which the shutdown files of a job appear. It exists before a run, because programs watch it
+/// Returns the file that announces a run's stop. Its folder exists before the run, because programs watch it
 /// (spec/kudu-webjobs 3.9).
-fn shutdown_folder(machine: &Machine, job: &Job) -> PathBuf {
-    machine.config.temp.join("shutdown").join(job.id.kind.as_str()).join(job.id.name.as_str())
+fn shutdown_file(machine: &Machine, job: &JobId, run: RunId) -> PathBuf {
+    machine.config.temp.join("shutdown").join(job.kind.as_str()).join(job.name.as_str()).join(run.to_string())
 }
 
 /// Finds a port on loopback that nobody has now.

@@ -16,7 +16,11 @@ mod word;
 
 use std::sync::Arc;
 
-use self::{copy::Copy, start::Turns, word::Word};
+use self::{
+    copy::Copy,
+    start::{Beginning, Turn, Turns},
+    word::Word,
+};
 use crate::{
     decide::{
         discover::writes::Writes,
@@ -71,6 +75,8 @@ pub struct Supervisor {
     /// The life that the event at hand has ended, until what follows is ordered.
     finished: Option<Finished>,
     restarts: u64,
+    /// Held while its first start is on its way.
+    turn: Option<Turn>,
     /// What it was seen to rewrite in its own folder.
     writes: Writes,
     /// What other hosts are told of it.
@@ -97,7 +103,7 @@ impl Supervisor {
             actor.all(&Event::Stop(reason));
         }
         actor.publish();
-        Living { inbox, life: tokio::spawn(actor.live(messages, heard, trigger, turns)) }
+        Living { inbox, life: tokio::spawn(actor.live(messages, heard, Box::new(Beginning { trigger, turns }))) }
     }
 
     /// Boxed, for a task keeps what it is given twice.
@@ -121,6 +127,7 @@ impl Supervisor {
             lease: None,
             finished: None,
             restarts: 0,
+            turn: None,
             writes: Writes::default(),
             word: Word::default(),
             facts,
@@ -132,52 +139,47 @@ impl Supervisor {
         mut self: Box<Self>,
         mut inbox: Messages,
         mut facts: FactsOfRuns,
-        trigger: Trigger,
-        turns: Turns,
+        beginning: Box<Beginning>,
     ) -> Option<Resting> {
         // Boxed, for a task keeps room for all that it may wait for.
-        let (mut turn, mut early) = Box::pin(self.turn(turns, &mut inbox)).await;
-        self.start(trigger, early.as_ref());
+        Box::pin(self.begin_life(*beginning, &mut inbox)).await;
         let mut is_told = true;
-        loop {
-            turn = turn.filter(|_| self.copies.iter().any(Copy::is_spawning));
-            let clock = self.machine.clock.clone();
+        while !self.is_over() {
+            self.turn = self.turn.take().filter(|_| self.copies.iter().any(Copy::is_spawning));
             let deadlines = self.copies.iter().filter_map(|copy| copy.state.next_deadline());
             let deadline = deadlines.chain(self.word.due()).min();
             let heard = tokio::select! {
                 biased;
-                // Heard before its turn came.
-                message = std::future::ready(early.take()), if early.is_some() => Heard::Message(message.flatten()),
                 // Cancel-safe: `recv` loses nothing. First, so that a stop is never behind output.
                 message = inbox.recv(), if is_told => Heard::Message(message.ok()),
                 // Cancel-safe: `recv` loses nothing. The sender lives in this actor, so it never ends.
                 Ok(fact) = facts.recv() => Heard::Fact(fact),
                 // Cancel-safe: the deadline is in the state and is asked for again.
-                () = until(&clock, deadline) => Heard::Tick,
+                () = until(&self.machine.clock, deadline) => Heard::Tick,
             };
             match heard {
                 Heard::Message(Some(message)) => self.message(*message),
                 Heard::Message(None) => {
                     is_told = false;
-                    // Without a reconciler there is no host. One that told to end before it let go has said enough.
-                    if self.ending.is_none() {
-                        self.end(Ending::HostKilled);
-                    }
+                    self.hear_nobody();
                 }
                 Heard::Fact(fact) => self.fact(*fact),
                 Heard::Tick => self.tick(),
             }
-            if self.ending.is_some() && self.copies.iter().all(Copy::is_idle) {
-                break;
+            if !self.is_over() {
+                // From the end, so that a copy's place stays its number.
+                while self.copies.last().is_some_and(|copy| copy.is_leaving && copy.is_idle()) {
+                    self.copies.pop();
+                }
+                self.publish();
             }
-            // From the end, so that a copy's place stays its number.
-            while self.copies.last().is_some_and(|copy| copy.is_leaving && copy.is_idle()) {
-                self.copies.pop();
-            }
-            self.publish();
         }
         self.leave(inbox);
         None
+    }
+
+    fn is_over(&self) -> bool {
+        self.ending.is_some() && self.copies.iter().all(Copy::is_idle)
     }
 
     fn leave(mut self, mut inbox: Messages) {
@@ -214,6 +216,13 @@ impl Supervisor {
                 run.invalid(&self.id, "it is kept running by itself; start, stop or restart it instead");
             }
             JobMessage::End(ending) => self.end(ending),
+        }
+    }
+
+    /// Without a reconciler there is no host. One that told to end before it let go has said enough.
+    fn hear_nobody(&mut self) {
+        if self.ending.is_none() {
+            self.end(Ending::HostKilled);
         }
     }
 
@@ -266,6 +275,9 @@ impl Supervisor {
         self.found = update.found;
         self.job = reconcile::valid(before.as_ref(), &self.found);
         let Some(job) = self.job.clone() else { return };
+        if let Some(before) = before.as_deref().filter(|before| !std::ptr::eq(*before, &raw const *job)) {
+            self.keep_policy(before);
+        }
         self.log.set_policy(log_policy(&job.settings.log));
         self.set_copies();
         match (barred, self.barred()) {
@@ -285,32 +297,6 @@ impl Supervisor {
             removed: self.ending == Some(Ending::Removed),
         };
         wanted::barred(job, standing)
-    }
-
-    /// Brings the number of copies to what the settings ask for; those beyond it stop and then go.
-    fn set_copies(&mut self) {
-        let Some(job) = &self.job else { return };
-        let wanted = job.settings.instances.max(1) as usize;
-        self.copies.reserve_exact(wanted.saturating_sub(self.copies.len()));
-        let luck = |number: usize| crate::decide::jitter::luck(&self.id, number);
-        for number in 0..wanted {
-            match self.copies.get_mut(number) {
-                Some(copy) => copy.is_back |= std::mem::take(&mut copy.is_leaving),
-                None => self.copies.push(Copy::new(number, luck(number), self.machine.now().wall)),
-            }
-        }
-        for number in wanted..self.copies.len() {
-            self.copies[number].is_leaving = true;
-            self.one(number, Event::Stop(StopReason::Changed { what: "`instances` became smaller".to_owned() }));
-        }
-        // Those that are new among others start as these did.
-        if self.barred().is_none() && self.copies.iter().any(|copy| !copy.is_new()) {
-            for number in 0..wanted {
-                if self.copies[number].is_new() || std::mem::take(&mut self.copies[number].is_back) {
-                    self.one(number, Event::Start(Trigger::Change { what: "`instances` became larger".to_owned() }));
-                }
-            }
-        }
     }
 
     fn tick(&mut self) {
@@ -356,10 +342,9 @@ impl Supervisor {
         while let Some(event) = events.pop() {
             let now = self.machine.now();
             let copy = &mut self.copies[place];
-            // A life keeps the policy that it began with: its grace is the one its content asked for.
             let luck = copy.luck;
             let policy = match &copy.policy {
-                Some(policy) => policy.clone(),
+                Some(policy) => policy.as_ref().clone(),
                 None => self.policy(&job, luck),
             };
             let copy = &mut self.copies[place];

@@ -12,7 +12,6 @@
 //! when it is told to cut. It never sees a file.
 
 use std::{
-    future::Future,
     io, mem,
     ops::ControlFlow,
     pin::{Pin, pin},
@@ -20,10 +19,11 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
-use tokio::{task, time};
+use tokio::time;
 
 use self::{
     buffers::{Buffers, OUT_BYTES},
@@ -31,6 +31,7 @@ use self::{
     nap::Napper,
     pace::{LARGE_BYTES, Next, Pace, Turn},
     tap::Tap,
+    wait::{pass_on, unless_cut},
 };
 use crate::{
     model::{
@@ -45,6 +46,7 @@ mod framer;
 mod nap;
 mod pace;
 mod tap;
+mod wait;
 
 /// Bytes that are framed at once; bounds how far a block of empty lines can swell.
 const FRAME_BYTES: usize = 32 * 1024;
@@ -161,27 +163,39 @@ impl<C: Fn() -> Now> Pump<C> {
         let mut cut = pin!(cut);
         let mut turn = Turn::default();
         loop {
-            let round = self.round(&mut sink);
-            let (bytes, now) = (round.bytes, round.now);
-            if !round.held.is_empty()
+            let then = match self.look(&mut sink, &mut turn) {
+                (None, then) => then,
                 // Boxed, for a task keeps room for all that it may wait for.
-                && let ControlFlow::Break(held) = Box::pin(self.offer_again(round.held, &mut sink, cut.as_mut())).await
-            {
-                return self.end(held, &mut sink);
-            }
-            if !self.taps.iter().any(Tap::is_open) {
-                return PumpEnd { is_cut: false, bytes_lost: 0 };
-            }
-            let go_on = match self.step(bytes, now) {
-                Next::Nap => self.nap(cut.as_mut()).await,
-                Next::Look | Next::Wait if turn.is_over(bytes[0] + bytes[1]) => pass_on(cut.as_mut()).await,
-                Next::Look => ControlFlow::Continue(()),
-                Next::Wait => self.wait(cut.as_mut()).await,
+                (Some(held), then) => match Box::pin(self.offer_again(held, &mut sink, cut.as_mut())).await {
+                    ControlFlow::Break(held) => return self.end(held, &mut sink),
+                    ControlFlow::Continue(()) => then,
+                },
+            };
+            let go_on = match then {
+                Then::End => return PumpEnd { is_cut: false, bytes_lost: 0 },
+                Then::PassOn => pass_on(cut.as_mut()).await,
+                Then::Go(Next::Nap) => self.nap(cut.as_mut()).await,
+                Then::Go(Next::Look) => ControlFlow::Continue(()),
+                Then::Go(Next::Wait) => self.wait(cut.as_mut()).await,
             };
             if go_on.is_break() {
                 return self.end(Vec::new(), &mut sink);
             }
         }
+    }
+
+    /// Looks at both pipes; returns what the sink refused, and what comes next.
+    fn look(&mut self, sink: &mut impl FnMut(&[u8], Now) -> usize, turn: &mut Turn) -> (Option<Vec<u8>>, Then) {
+        let Round { now, bytes, held, is_refused: _ } = self.round(sink);
+        let then = if !self.taps.iter().any(Tap::is_open) {
+            Then::End
+        } else {
+            match self.step(bytes, now) {
+                Next::Look | Next::Wait if turn.is_over(bytes[0] + bytes[1]) => Then::PassOn,
+                next @ (Next::Look | Next::Nap | Next::Wait) => Then::Go(next),
+            }
+        };
+        (Some(held).filter(|held| !held.is_empty()), then)
     }
 
     /// Reads at most one block of each stream and offers its lines to the sink.
@@ -255,31 +269,27 @@ impl<C: Fn() -> Now> Pump<C> {
 
     /// Lets the lines of a busy job gather.
     async fn nap(&mut self, cut: Pin<&mut impl Future<Output = ()>>) -> ControlFlow<()> {
-        tokio::select! {
-            biased;
-            // Done once and not asked again: the pump ends after it.
-            () = cut => ControlFlow::Break(()),
-            // The next nap begins anew: nothing is lost with it.
-            () = self.napper.nap() => ControlFlow::Continue(()),
-        }
+        self.napper.begin();
+        // The next nap begins anew: nothing is lost with this one.
+        unless_cut(cut, |cx| self.napper.poll_over(cx)).await
     }
 
     /// Waits until one of the pipes has something to read.
     async fn wait(&mut self, cut: Pin<&mut impl Future<Output = ()>>) -> ControlFlow<()> {
         self.framers.iter_mut().for_each(LineFramer::relax);
         let pause = self.pauses.iter().flatten().map(|pause| pause.until).min();
-        let pause = pause.map(|until| until.since((self.clock)().mono));
-        let [stdout, stderr] = &mut self.taps;
-        tokio::select! {
-            biased;
-            // Done once and not asked again: the pump ends after it. First, so that endless output cannot hide it.
-            () = cut => ControlFlow::Break(()),
-            // Cancel-safe, both: they only look. Which of the two is first does not matter, the round reads both.
-            () = stdout.readable(), if stdout.is_open() => ControlFlow::Continue(()),
-            () = stderr.readable(), if stderr.is_open() => ControlFlow::Continue(()),
-            // A new timer each time, and none while no line is begun. The round looks whose time it is.
-            () = passed(pause) => ControlFlow::Continue(()),
-        }
+        // A new timer each time, and none while no line is begun. The round looks whose time it is.
+        let mut pause = pause.map(|until| Box::pin(time::sleep(until.since((self.clock)().mono))));
+        let taps = &mut self.taps;
+        // They only look. Which of the two is first does not matter, the round reads both.
+        unless_cut(cut, |cx| {
+            let is_readable = taps.iter_mut().any(|tap| tap.is_open() && tap.poll_readable(cx).is_ready());
+            if is_readable {
+                return Poll::Ready(());
+            }
+            pause.as_mut().map_or(Poll::Pending, |pause| pause.as_mut().poll(cx))
+        })
+        .await
     }
 
     /// Offers what the sink refused until it takes all of it; breaks with what is left when told to cut.
@@ -328,23 +338,14 @@ impl<C: Fn() -> Now> Pump<C> {
     }
 }
 
-/// Lets other tasks run, and hears of a cut.
-async fn pass_on(cut: Pin<&mut impl Future<Output = ()>>) -> ControlFlow<()> {
-    tokio::select! {
-        biased;
-        // Done once and not asked again: the pump ends after it.
-        () = cut => ControlFlow::Break(()),
-        // Holds nothing.
-        () = task::yield_now() => ControlFlow::Continue(()),
-    }
-}
-
-/// Lets some time pass; for ever without one. Boxed, for a task keeps room for all that it may wait for.
-async fn passed(pause: Option<Duration>) {
-    match pause {
-        Some(pause) => Box::pin(time::sleep(pause)).await,
-        None => std::future::pending().await,
-    }
+/// What comes after a look at both pipes.
+enum Then {
+    /// Both are closed.
+    End,
+    /// Others have their turn.
+    PassOn,
+    /// The next look, in its time.
+    Go(Next),
 }
 
 /// How long the end of a begun line is waited for.

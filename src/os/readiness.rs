@@ -3,9 +3,9 @@
 //! It needs `unsafe`, as [`super::process`], [`super::signals`] and [`super::memory`] do: the runtime cannot see by itself that a
 //! descriptor stays open while it is registered. An [`OwnedFd`] that is given away does.
 
-use std::{future::poll_fn, io, os::fd::OwnedFd};
+use std::os::fd::OwnedFd;
 
-use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard, AsyncFdRegisterError};
+use tokio::io::unix::{AsyncFd, AsyncFdRegisterError};
 
 /// Hands a descriptor to the runtime.
 ///
@@ -15,13 +15,4 @@ use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard, AsyncFdRegisterError};
 pub(super) fn register(fd: OwnedFd) -> Result<AsyncFd<OwnedFd>, AsyncFdRegisterError<OwnedFd>> {
     // SAFETY: an `OwnedFd` is open and stays the same descriptor until it is dropped, and the `AsyncFd` owns it.
     unsafe { AsyncFd::register(fd) }
-}
-
-/// Waits until a descriptor is readable, in next to no room: `AsyncFd::readable` keeps a place in a list of its own for each
-/// who waits. Here only the task that asked last is woken. Cancel-safe.
-///
-/// # Errors
-/// When the runtime is on its way down.
-pub(super) async fn readable(fd: &AsyncFd<OwnedFd>) -> io::Result<AsyncFdReadyGuard<'_, OwnedFd>> {
-    poll_fn(|cx| fd.poll_read_ready(cx)).await
 }

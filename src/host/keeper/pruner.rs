@@ -2,7 +2,7 @@
 //! that it costs a run nothing and the index is asked once for many.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -28,8 +28,9 @@ const GATHER: Duration = Duration::from_millis(200);
 /// Records that are removed in one go; then it is looked again what is there.
 const PRUNED_MAX: usize = 1000;
 
-/// A job's runs on their way, shared with its actor.
-pub type Active = Arc<Mutex<BTreeSet<RunId>>>;
+/// A job's runs on their way, shared with its actor: few, and mostly begun in the order of their ids.
+#[derive(Clone, Debug, Default)]
+pub struct Active(Arc<Mutex<Vec<RunId>>>);
 
 /// Which jobs are to be looked at.
 #[derive(Debug, Default)]
@@ -53,7 +54,7 @@ impl Pruner {
     /// start.
     pub fn ask(&self, machine: &Arc<Machine>, job: &JobId, active: &Active, policy: RetainPolicy) {
         let mut asked = self.asked();
-        asked.jobs.insert(job.clone(), Ask { active: Arc::clone(active), policy });
+        asked.jobs.insert(job.clone(), Ask { active: active.clone(), policy });
         if !std::mem::replace(&mut asked.is_on_way, true) {
             tokio::spawn(gather(Arc::clone(machine)));
         }
@@ -85,8 +86,30 @@ async fn gather(machine: Arc<Machine>) {
     }
 }
 
-fn contains(active: &Active, run: RunId) -> bool {
-    active.lock().unwrap_or_else(PoisonError::into_inner).contains(&run)
+impl Active {
+    /// Notes a run that begins.
+    pub fn add(&self, run: RunId) {
+        let mut runs = self.runs();
+        if let Err(place) = runs.binary_search(&run) {
+            runs.insert(place, run);
+        }
+    }
+
+    /// Notes a run that has ended.
+    pub fn remove(&self, run: RunId) {
+        let mut runs = self.runs();
+        if let Ok(place) = runs.binary_search(&run) {
+            runs.remove(place);
+        }
+    }
+
+    fn contains(&self, run: RunId) -> bool {
+        self.runs().binary_search(&run).is_ok()
+    }
+
+    fn runs(&self) -> MutexGuard<'_, Vec<RunId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The oldest records of a job, as far as keeping them is concerned, and how many others there are.
@@ -126,7 +149,7 @@ fn indexed(machine: &Machine, job: &JobId, active: &Active, policy: RetainPolicy
     }
     let newer = usize::try_from(oldest.total).unwrap_or(usize::MAX).saturating_sub(oldest.runs.len());
     let kept = |(id, status): (RunId, RunStatus)| {
-        let is_active = status == RunStatus::Running || contains(active, id);
+        let is_active = status == RunStatus::Running || active.contains(id);
         Kept { id, ended: if is_active { None } else { ended(machine, job, id) } }
     };
     Some(Candidates { records: oldest.runs.into_iter().map(kept).collect(), newer })
@@ -134,7 +157,7 @@ fn indexed(machine: &Machine, job: &JobId, active: &Active, policy: RetainPolicy
 
 /// Lists the folder. When they ended is not read: when they began is close enough to tell their age.
 fn listed(machine: &Machine, job: &JobId, active: &Active) -> Vec<Kept> {
-    let kept = |id: RunId| Kept { id, ended: (!contains(active, id)).then(|| id.began()) };
+    let kept = |id: RunId| Kept { id, ended: (!active.contains(id)).then(|| id.began()) };
     list(machine, job).into_iter().map(kept).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fs, sync::Arc};
 
-use super::Body;
+use super::{Body, shutdown_file};
 use crate::{
     decide::life::End,
     model::{
@@ -79,7 +79,7 @@ impl Finished {
         }
         if body.is_stop_announced {
             // The job may have removed it.
-            let _ = fs::remove_file(&body.shutdown_file);
+            let _ = fs::remove_file(shutdown_file(&body.machine, &body.job.id, body.record.id));
         }
         body.machine.tell(event::News::RunEnded(Arc::clone(&body.record)));
         body.record

@@ -1,11 +1,11 @@
 //! The task of one run: it owns the process and its pipes, and tells the job's actor what happens to them.
 
-use std::{collections::BTreeMap, io, path::Path, pin::pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io, path::Path, pin::Pin, sync::Arc, time::Duration};
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tracing::warn;
 
-use super::{Facts, News, aside::Aside};
+use super::{Facts, News, aside::Aside, orders::Orders, shutdown_file};
 use crate::{
     decide::{
         env::{self, RunFacts, Variables},
@@ -58,18 +58,8 @@ pub struct Task {
     pub arguments: Option<String>,
     /// The port that it may listen on.
     pub port: Option<u16>,
-    /// The file that announces a stop.
-    pub shutdown_file: Arc<Path>,
     /// When it last printed.
     pub activity: Arc<Activity>,
-}
-
-/// What the actor tells the task of a run.
-pub struct Orders {
-    /// Not to wait any longer for the end of its output.
-    pub cut: Arc<Notify>,
-    /// To end what it left behind.
-    pub sweep: oneshot::Receiver<()>,
 }
 
 /// A run whose process is being started.
@@ -81,11 +71,13 @@ pub struct Begun {
     pipes: Pipes,
 }
 
-/// A process that was just started, with the read ends of what it prints. Boxed, for a task keeps what it is given several
-/// times.
+/// A run whose process was started, with the read ends of what it prints. Boxed, for a task keeps what it is given several times.
 struct Started {
-    child: Box<Child>,
-    pump: Box<Pump<Ticker>>,
+    task: Box<Task>,
+    /// Held as long as the run.
+    _copy: Option<WorkCopy>,
+    child: Child,
+    pump: Pump<Ticker>,
 }
 
 /// Reads the clock for a pump.
@@ -93,7 +85,13 @@ type Ticker = Box<dyn Fn() -> Now + Send + Sync>;
 
 impl Begun {
     /// Attends to the run until nothing of it is left.
-    pub async fn attend(self, orders: Orders) {
+    pub fn attend(self, orders: Orders) -> impl Future<Output = ()> + Send {
+        // Boxed, for a task keeps room for all that it was given, and for what is over.
+        attend(Box::pin(self.started()), orders)
+    }
+
+    /// Waits until the process is there. Where it can't be, that is told.
+    async fn started(self) -> Option<Box<Started>> {
         let Self { task, copy, starting, pipes } = self;
         // The spawner has the request already: while it works, the rest is done.
         let begun = async { tokio::join!(biased; starting.started(), task.receive(pipes)) };
@@ -104,16 +102,15 @@ impl Begun {
             // Not done before it is started.
             never = Aside::new(task.lasts()) => match never {},
         };
-        let started = match (child, pump) {
-            (Ok(child), Ok(pump)) => Ok(Started { child: Box::new(child), pump }),
-            (Err(error), _) => Err(chain(&error)),
-            (Ok(_), Err(error)) => Err(no_output(&error)),
+        let why = match (child, pump) {
+            (Ok(child), Ok(pump)) => {
+                return Some(Box::new(Started { task, _copy: copy, child, pump }));
+            }
+            (Err(error), _) => chain(&error),
+            (Ok(_), Err(error)) => no_output(&error),
         };
-        match started {
-            Ok(started) => task.attend(started, orders).await,
-            Err(why) => task.happened(LifeEvent::StartFailed { why }),
-        }
-        drop(copy);
+        task.happened(LifeEvent::StartFailed { why });
+        None
     }
 }
 
@@ -160,12 +157,13 @@ impl Task {
     fn order(&self, copy: Option<&WorkCopy>) -> Result<(Starting, Pipes), String> {
         let job = &self.job;
         let data_path = self.machine.layout.job(&job.id);
-        for folder in self.shutdown_file.parent().into_iter().chain([&*data_path]) {
+        let shutdown_file = shutdown_file(&self.machine, &job.id, self.run);
+        for folder in shutdown_file.parent().into_iter().chain([&*data_path]) {
             file::create_folders(folder).map_err(|error| chain(&error))?;
         }
         let path = copy.map_or(&*job.root, WorkCopy::root);
         let cwd = path.join(&job.script.dir);
-        let env = self.own_environment(path, &cwd)?;
+        let env = self.own_environment(path, &cwd, &shutdown_file)?;
         let (program, args) = self.command();
         let (out, stdout) = output::pipe_pair().map_err(|error| no_output(&error))?;
         let (err, stderr) = output::pipe_pair().map_err(|error| no_output(&error))?;
@@ -181,61 +179,6 @@ impl Task {
             self.machine.spawner.begin(request, Outputs { stdout: stdout.into(), stderr: stderr.into() }),
             Pipes { stdout: out, stderr: err },
         ))
-    }
-
-    async fn attend(&self, started: Started, orders: Orders) {
-        let Started { child, pump } = started;
-        let Orders { cut, mut sweep } = orders;
-        self.tell(News::Spawned(child.group()));
-        let log_bytes = self.machine.view.metrics().log_bytes(&self.job.id);
-        let take = |lines: &[u8], now| {
-            let taken = self.print(lines, now);
-            log_bytes.inc_by(taken as u64);
-            taken
-        };
-        let output = async {
-            let (mut pump, mut cut) = (pump, pin!(cut.notified()));
-            let end = pump.run(take, cut.as_mut()).await;
-            if end.bytes_lost > 0 {
-                warn!(job = %self.job.id, run = %self.run, bytes = end.bytes_lost, "output was lost: its log took none");
-            }
-            self.happened(LifeEvent::OutputClosed);
-        };
-        let process = async {
-            // An exit that somebody else took is none that we can tell more of.
-            let exited = tokio::select! {
-                biased;
-                // Cancel-safe: the exit is kept and may be asked for again.
-                exited = child.exited() => exited,
-                // Cancel-safe: only a body that was dropped ends it before the exit, and it wants the run gone.
-                _ = &mut sweep => {
-                    // One that cannot be killed is waited for all the same.
-                    let _ = child.group().kill();
-                    child.exited().await
-                }
-                // Not done before the exit.
-                never = Aside::new(self.lives(&child)) => match never {},
-            };
-            let exit = exited.unwrap_or(Exit::Code(-1));
-            self.happened(LifeEvent::Exited { exit });
-            if !sweep.is_terminated() {
-                // A body that was dropped wants the run gone.
-                let _ = sweep.await;
-            }
-            // Boxed, for it is large and done when all else is over.
-            Box::pin(child.finish()).await
-        };
-        let (ended, ()) = tokio::join!(process, output);
-        if ended.left > 0 {
-            let text = format!("{} processes of this run could not be ended", ended.left);
-            self.log.sys(Level::Warn, self.machine.now(), &text);
-        }
-        if ended.killed > 0 {
-            let text = format!("{} processes that this run left behind were killed", ended.killed);
-            self.log.sys(Level::Info, self.machine.now(), &text);
-        }
-        self.machine.view.metrics().run_swept(&self.job.id, ended.killed, ended.cpu);
-        self.happened(LifeEvent::Swept { survivors: ended.killed });
     }
 
     /// Tells, once the run has been on its way for a moment, that it lasts.
@@ -292,7 +235,7 @@ impl Task {
     }
 
     /// Says what is being started, before anything that it prints, and takes over its output.
-    async fn receive(&self, pipes: Pipes) -> io::Result<Box<Pump<Ticker>>> {
+    async fn receive(&self, pipes: Pipes) -> io::Result<Pump<Ticker>> {
         let (job, now) = (&self.job, self.machine.now());
         let text = format!("Run script '{}' with script host - '{}'", job.script.run_command, job.script.script_host);
         self.log.sys_before(Level::Info, now, &text);
@@ -300,13 +243,8 @@ impl Task {
         self.log.sys(Level::Info, now, "Status changed to Running");
         let clock = self.machine.clock.clone();
         let ticker: Ticker = Box::new(move || clock.now());
-        Ok(Box::new(Pump::new(
-            pipes,
-            self.machine.style.clone(),
-            Arc::clone(&self.activity),
-            ticker,
-            &self.machine.poller,
-        )?))
+        let Machine { style, poller, .. } = &*self.machine;
+        Pump::new(pipes, style.clone(), Arc::clone(&self.activity), ticker, poller)
     }
 
     /// Returns the program and its arguments: those of the script, then those of the run.
@@ -320,7 +258,7 @@ impl Task {
         (program, words.collect())
     }
 
-    fn own_environment(&self, path: &Path, cwd: &Path) -> Result<Variables, String> {
+    fn own_environment(&self, path: &Path, cwd: &Path, shutdown_file: &Path) -> Result<Variables, String> {
         let from_file = match &self.job.settings.env_file {
             Some(name) => read_env_file(&cwd.join(name), name)?,
             None => BTreeMap::new(),
@@ -334,12 +272,67 @@ impl Task {
             instance: self.machine.layout.instance(),
             path,
             data: &data,
-            shutdown_file: &self.shutdown_file,
+            shutdown_file,
             arguments,
             port: self.port,
         };
         Ok(env::own(&from_file, &self.job.settings.env, &facts))
     }
+}
+
+/// Attends to a run from its start on, until nothing of it is left.
+async fn attend(started: Pin<Box<impl Future<Output = Option<Box<Started>>>>>, Orders { cut, mut sweep }: Orders) {
+    let Some(mut started) = started.await else { return };
+    let Started { task, child, pump, .. } = &mut *started;
+    task.tell(News::Spawned(child.group()));
+    let log_bytes = task.machine.view.metrics().log_bytes(&task.job.id);
+    let take = |lines: &[u8], now| {
+        let taken = task.print(lines, now);
+        log_bytes.inc_by(taken as u64);
+        taken
+    };
+    let output = async {
+        let end = pump.run(take, cut).await;
+        if end.bytes_lost > 0 {
+            warn!(job = %task.job.id, run = %task.run, bytes = end.bytes_lost, "output was lost: its log took none");
+        }
+        task.happened(LifeEvent::OutputClosed);
+    };
+    let process = async {
+        // An exit that somebody else took is none that we can tell more of.
+        let exited = tokio::select! {
+            biased;
+            // Cancel-safe: the exit is kept and may be asked for again.
+            exited = child.exited() => exited,
+            // Cancel-safe: only a body that was dropped ends it before the exit, and it wants the run gone.
+            _ = &mut sweep => {
+                // One that cannot be killed is waited for all the same.
+                let _ = child.group().kill();
+                child.exited().await
+            }
+            // Not done before the exit.
+            never = Aside::new(task.lives(child)) => match never {},
+        };
+        let exit = exited.unwrap_or(Exit::Code(-1));
+        task.happened(LifeEvent::Exited { exit });
+        if !sweep.is_terminated() {
+            // A body that was dropped wants the run gone.
+            let _ = sweep.await;
+        }
+        // Boxed, for it is large and done when all else is over.
+        Box::pin(child.finish()).await
+    };
+    let (ended, ()) = tokio::join!(process, output);
+    if ended.left > 0 {
+        let text = format!("{} processes of this run could not be ended", ended.left);
+        task.log.sys(Level::Warn, task.machine.now(), &text);
+    }
+    if ended.killed > 0 {
+        let text = format!("{} processes that this run left behind were killed", ended.killed);
+        task.log.sys(Level::Info, task.machine.now(), &text);
+    }
+    task.machine.view.metrics().run_swept(&task.job.id, ended.killed, ended.cpu);
+    task.happened(LifeEvent::Swept { survivors: ended.killed });
 }
 
 /// Tells whether a job may run on one host at a time only.

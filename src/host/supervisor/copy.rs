@@ -22,8 +22,8 @@ pub struct Copy {
     pub luck: f64,
     /// Where it is on its way.
     pub state: State,
-    /// The policy of the life on its way.
-    pub policy: Option<Policy>,
+    /// The policy of the life on its way, where the job's settings are others since it began.
+    pub policy: Option<Box<Policy>>,
     /// The life on its way.
     pub body: Option<Body>,
     /// Whether the settings no longer ask for it: it goes when it is idle.

@@ -81,8 +81,6 @@ impl Supervisor {
         let record = Arc::new(RunRecord { copy, started: now.wall, content: Some(job.content), log, ..accepted });
         self.machine.tell(News::RunBegan(Arc::clone(&record)));
         let body = Body::new(&self.machine, job, Arc::clone(&self.log), self.facts.clone(), record);
-        let luck = self.copies[place].luck;
-        self.copies[place].policy = Some(self.policy(job, luck));
         self.copies[place].body = Some(body);
     }
 
@@ -123,14 +121,21 @@ impl Supervisor {
         }
     }
 
-    /// What runs goes on under the settings as they are now: graces, bounds of time, what follows its end.
-    pub(super) fn take_over_policy(&mut self, job: &Job) {
+    /// What runs keeps the policy that it began with, now that its job gets other settings than those of `before`: its grace is
+    /// the one that its content asked for.
+    pub(super) fn keep_policy(&mut self, before: &Job) {
         for place in 0..self.copies.len() {
-            let policy = self.policy(job, self.copies[place].luck);
-            if let Some(known) = &mut self.copies[place].policy {
-                *known = policy;
+            let copy = &self.copies[place];
+            if copy.body.is_some() && copy.policy.is_none() {
+                let policy = self.policy(before, copy.luck);
+                self.copies[place].policy = Some(Box::new(policy));
             }
         }
+    }
+
+    /// What runs goes on under the settings as they are now: graces, bounds of time, what follows its end.
+    pub(super) fn take_over_policy(&mut self) {
+        self.copies.iter_mut().for_each(|copy| copy.policy = None);
         // A bound that is shorter now may have passed already.
         self.all(&Event::Tick);
     }

@@ -1,10 +1,10 @@
-//! Another content of the folder while the job runs: new lives for those that are out of date.
+//! Another content of the folder while the job runs: new lives for those that are out of date, as many as its settings ask for.
 
 use std::{sync::Arc, time::Duration};
 
 use tracing::{info, warn};
 
-use super::Supervisor;
+use super::{Supervisor, copy::Copy};
 use crate::{
     decide::supervise::Event,
     model::{
@@ -44,11 +44,37 @@ impl Supervisor {
         let change = verdict.change.map(|change| change.to_string());
         let fenced = job.settings.is_singleton && !before.settings.is_singleton;
         let change = change.or_else(|| fenced.then(|| "the setting `is_singleton` changed".to_owned()));
-        let Some(change) = change else { return self.take_over_policy(job) };
+        let Some(change) = change else { return self.take_over_policy() };
         info!(job = %self.id, %change, "restarting a job");
         let text = format!("Detected WebJob file/s were updated, refreshing WebJob: {change}");
         self.log.sys(Level::Info, self.machine.now(), &text);
         self.all(&Event::Replace { what: change });
+    }
+
+    /// Brings the number of copies to what the settings ask for; those beyond it stop and then go.
+    pub(super) fn set_copies(&mut self) {
+        let Some(job) = &self.job else { return };
+        let wanted = job.settings.instances.max(1) as usize;
+        self.copies.reserve_exact(wanted.saturating_sub(self.copies.len()));
+        let luck = |number: usize| crate::decide::jitter::luck(&self.id, number);
+        for number in 0..wanted {
+            match self.copies.get_mut(number) {
+                Some(copy) => copy.is_back |= std::mem::take(&mut copy.is_leaving),
+                None => self.copies.push(Copy::new(number, luck(number), self.machine.now().wall)),
+            }
+        }
+        for number in wanted..self.copies.len() {
+            self.copies[number].is_leaving = true;
+            self.one(number, Event::Stop(StopReason::Changed { what: "`instances` became smaller".to_owned() }));
+        }
+        // Those that are new among others start as these did.
+        if self.barred().is_none() && self.copies.iter().any(|copy| !copy.is_new()) {
+            for number in 0..wanted {
+                if self.copies[number].is_new() || std::mem::take(&mut self.copies[number].is_back) {
+                    self.one(number, Event::Start(Trigger::Change { what: "`instances` became larger".to_owned() }));
+                }
+            }
+        }
     }
 
     /// Adds to what the folder shows what only its lives show.

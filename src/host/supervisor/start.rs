@@ -11,7 +11,7 @@ use tracing::warn;
 use super::Supervisor;
 use crate::{
     decide::supervise::Event,
-    host::message::{Ending, JobMessage, Messages},
+    host::message::{JobMessage, Messages},
     model::run::Trigger,
 };
 
@@ -21,50 +21,62 @@ pub type Turns = Arc<Semaphore>;
 /// One of them: it is over when it is dropped.
 pub type Turn = OwnedSemaphorePermit;
 
-/// What was heard while a turn was waited for: a message, or that there will be none.
-pub type Early = Option<Box<JobMessage>>;
+/// Why a job's actor begins, and with whom it takes turns.
+#[derive(Debug)]
+pub struct Beginning {
+    pub trigger: Trigger,
+    pub turns: Turns,
+}
+
+/// What comes first.
+enum First {
+    Turn(Option<Turn>),
+    /// A message, or that there will be none.
+    Heard(Option<Box<JobMessage>>),
+}
 
 impl Supervisor {
-    /// Waits for a turn to start. A job that starts nothing needs none, and one that is told something waits no longer for its.
-    pub(super) async fn turn(&self, turns: Turns, inbox: &mut Messages) -> (Option<Turn>, Option<Early>) {
-        if self.job.is_none() || self.barred().is_some() {
-            return (None, None);
+    /// Waits for a turn to start, and starts the job. One that starts nothing needs no turn, and one that is told something waits no
+    /// longer for its own: it starts, and takes that in, unless it is that it shall end.
+    pub(super) async fn begin_life(&mut self, Beginning { trigger, turns }: Beginning, inbox: &mut Messages) {
+        let first = if self.job.is_none() || self.barred().is_some() {
+            First::Turn(None)
+        } else {
+            tokio::select! {
+                biased;
+                // Cancel-safe: a turn that is dropped goes back. The turns are never closed.
+                turn = turns.acquire_owned() => First::Turn(turn.ok()),
+                // Cancel-safe: `recv` loses nothing.
+                message = inbox.recv() => First::Heard(message.ok()),
+            }
+        };
+        match first {
+            First::Turn(turn) => {
+                self.turn = turn;
+                self.start(trigger);
+            }
+            First::Heard(None) => self.hear_nobody(),
+            First::Heard(Some(message)) => {
+                if !matches!(*message, JobMessage::End(_)) {
+                    self.start(trigger);
+                }
+                self.message(*message);
+            }
         }
-        tokio::select! {
-            biased;
-            // Cancel-safe: a turn that is dropped goes back. The turns are never closed.
-            turn = turns.acquire_owned() => (turn.ok(), None),
-            // Cancel-safe: `recv` loses nothing.
-            message = inbox.recv() => (None, Some(message.ok())),
-        }
+        self.publish();
     }
 
-    /// Starts the job, unless what it heard meanwhile is that it shall end.
-    pub(super) fn start(&mut self, trigger: Trigger, early: Option<&Early>) {
+    fn start(&mut self, trigger: Trigger) {
         if let Some(job) = &self.job {
             self.keeper.prune(job);
             if let Err(error) = self.log.prune(self.machine.now()) {
                 warn!(job = %self.id, %error, "could not remove old parts of a log");
             }
         }
-        if self.barred().is_none() && early.is_none_or(starts) {
+        if self.barred().is_none() {
             self.all(&Event::Start(trigger));
         }
         self.publish();
-    }
-}
-
-/// Tells whether a job starts before it takes in what it heard. Without anybody who could tell it anything it only ends.
-fn starts(heard: &Early) -> bool {
-    match heard.as_deref() {
-        None | Some(JobMessage::End(Ending::Removed | Ending::HostStopping | Ending::HostKilled)) => false,
-        Some(
-            JobMessage::Update(..)
-            | JobMessage::Run(_)
-            | JobMessage::Start { .. }
-            | JobMessage::Restart { .. }
-            | JobMessage::Cancel { .. },
-        ) => true,
     }
 }
 

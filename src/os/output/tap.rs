@@ -11,10 +11,10 @@ pub use self::unix::Tap;
 #[cfg(unix)]
 mod unix {
     use std::{
-        future::poll_fn,
         io::{self, ErrorKind},
         mem,
         os::fd::{AsFd, BorrowedFd, OwnedFd},
+        task::{Context, Poll},
     };
 
     use crate::os::poller::{Poller, Watched};
@@ -54,9 +54,10 @@ mod unix {
         }
 
         /// Waits for bytes or for the end. A pipe that nobody watches is looked at again at once.
-        pub async fn readable(&self) {
-            if let Pipe::Watched(pipe) = &self.pipe {
-                poll_fn(|cx| pipe.poll_ready(cx)).await;
+        pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+            match &self.pipe {
+                Pipe::Watched(pipe) => pipe.poll_ready(cx),
+                Pipe::Unwatched(_) | Pipe::Closed => Poll::Ready(()),
             }
         }
 
@@ -163,6 +164,7 @@ mod unix {
 pub mod thread {
     use std::{
         io::{self, Read},
+        task::{Context, Poll, ready},
         thread,
     };
 
@@ -200,14 +202,15 @@ pub mod thread {
             self.blocks.is_some()
         }
 
-        /// Waits for bytes or for the end. Cancel-safe: a block that was received is kept here.
-        pub async fn readable(&mut self) {
+        /// Waits for bytes or for the end. A block that was received is kept here.
+        pub fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
             if self.ready.is_empty()
                 && let Some(blocks) = &mut self.blocks
-                && let Some(block) = blocks.recv().await
+                && let Some(block) = ready!(blocks.poll_recv(cx))
             {
                 self.ready = block;
             }
+            Poll::Ready(())
         }
 
         /// Does nothing: nobody watches a pipe here.

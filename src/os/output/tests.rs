@@ -200,7 +200,7 @@ fn a_pipe_read_by_a_thread_gives_the_same_bytes() {
         let mut tap = tap::thread::Tap::new(reader, &Poller::start().unwrap()).unwrap();
         let (mut got, mut block) = (Vec::new(), [0; 1000]);
         while tap.is_open() {
-            tap.readable().await;
+            future::poll_fn(|cx| tap.poll_readable(cx)).await;
             let n = tap.read(&mut block);
             got.extend_from_slice(&block[..n]);
         }

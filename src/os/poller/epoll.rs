@@ -110,7 +110,7 @@ impl Watched {
         }
         let before = match &mut place.waker {
             Some(waker) if waker.will_wake(cx.waker()) => None,
-            waker => mem::replace(waker, Some(cx.waker().clone())),
+            waker => waker.replace(cx.waker().clone()),
         };
         drop(places);
         // What a waker keeps may be watched as well.

@@ -150,7 +150,7 @@ impl Child {
 
     /// Ends the run for good: kills what is left of the group and whoever left it, waits for all of them, reaps the
     /// leader. Costs some 10 µs when nobody is left.
-    pub async fn finish(self) -> Ended {
+    pub async fn finish(&self) -> Ended {
         let ended = if self.leader.is_over() {
             // Where processes cannot be listed, this alone ends them.
             let _ = self.group().kill();

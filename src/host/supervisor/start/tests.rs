@@ -10,7 +10,7 @@ use crate::{
     host::{
         keeper::Past,
         machine::Machine,
-        message::{Living, Update},
+        message::{Ending, Living, Update},
         trial,
     },
     model::{
