@@ -181,21 +181,18 @@ impl Task {
         ))
     }
 
-    /// Tells, once the run has been on its way for a moment, that it lasts.
+    /// Tells, once the run has been on its way for a moment, that it lasts. The runtime's timer is good enough for that, and small:
+    /// nothing depends on whether a time for which the machine was suspended counts.
     async fn lasts(&self) {
-        self.outlasts(LASTS_AFTER).await;
+        tokio::time::sleep(LASTS_AFTER).await;
         self.tell(News::Lasts);
     }
 
     /// Tells that the run lasts, and gives a cgroup to one that lives on.
     async fn lives(&self, child: &Child) {
         self.lasts().await;
-        self.outlasts(CONTAINED_AFTER).await;
+        tokio::time::sleep(CONTAINED_AFTER).await;
         child.contain().await;
-    }
-
-    async fn outlasts(&self, moment: Duration) {
-        self.machine.clock.sleep_until(self.machine.now().mono + moment).await;
     }
 
     /// Writes lines to the run's log, and those that it took to the application log.
