@@ -59,7 +59,7 @@ pub struct Machine {
     pub layout: Layout,
     /// Starts processes.
     pub spawner: Spawner,
-    /// Watches what runs print.
+    /// Watches what runs print, and their ends.
     pub poller: Poller,
     /// Where the cgroups of runs are made, where one can be had.
     pub cgroups: Option<Cgroups>,

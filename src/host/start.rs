@@ -312,7 +312,7 @@ pub(super) fn machine(
     cgroups: Option<Cgroups>,
 ) -> Result<Opened, StartError> {
     let clock = Clock::start();
-    let poller = Poller::start().map_err(failed("watch what runs print, and their ends"))?;
+    let poller = Poller::start().map_err(failed("make the watch of what runs print"))?;
     let spawner =
         Spawner::start(&clock, cgroups.clone(), &poller).map_err(failed("start the threads that start processes"))?;
     let copies =

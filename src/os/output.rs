@@ -334,6 +334,8 @@ impl<C: Fn() -> Now> Pump<C> {
         }
         let taken = if held.is_empty() { 0 } else { sink(&held, now) };
         let is_cut = self.taps.iter().any(Tap::is_open);
+        // Whoever still writes learns that nobody reads.
+        self.taps.iter_mut().for_each(Tap::close);
         PumpEnd { is_cut, bytes_lost: (held.len() - taken) as u64 }
     }
 }

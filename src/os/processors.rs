@@ -10,6 +10,11 @@ use std::{
 /// copies many large folders at once would start one for each processor and each folder.
 static HELPERS: AtomicUsize = AtomicUsize::new(0);
 
+/// Returns how many processors there are for us.
+pub fn available() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// The place of one that helps; it is free again when this goes.
 struct Place;
 
@@ -52,7 +57,7 @@ pub fn try_each<T: Sync, D: Send, E: Send>(
     if n_helpers == 0 {
         return work();
     }
-    let others = thread::available_parallelism().map_or(1, usize::from) - 1;
+    let others = available() - 1;
     let places: Vec<Place> = (0..n_helpers).map_while(|_| Place::take(others)).collect();
     let work = &work;
     thread::scope(|scope| {
@@ -105,7 +110,7 @@ mod tests {
 
     #[test]
     fn no_more_help_than_there_are_processors() {
-        let others = thread::available_parallelism().map_or(1, usize::from) - 1;
+        let others = available() - 1;
         let all = vec![(); 64];
         let Ok(seen) = try_each(&all, 1, |_, ()| {
             let inner = try_each(&all, 1, |_, ()| Ok::<_, Infallible>(HELPERS.load(Ordering::Relaxed)));

@@ -60,6 +60,35 @@ fn a_grace_that_is_changed_counts_for_what_runs_already() {
 }
 
 #[test]
+fn a_life_that_is_replaced_has_the_grace_that_it_began_with() {
+    let root = Root::new();
+    let slow = "#!/bin/bash\ntrap 'while [ ! -e $WEBJOBS_DATA_PATH/go ]; do sleep 0.02; done; exit 9' TERM\n\
+                echo up\nwhile :; do sleep 0.05; done\n";
+    root.job("continuous/job", &[("run.sh", slow), ("settings.job", r#"{"stopping_wait_time": 3600}"#)]);
+    let host = root.host();
+    eventually("its trap is set", || root.job_log("job").contains(": INFO] up").then_some(()));
+    // Another environment replaces it, and another grace comes with that.
+    root.write("jobs/continuous/job/settings.job", r#"{"stopping_wait_time": 0, "env": {"NEW": "1"}}"#);
+    host.refresh("continuous/job");
+    let stopping = host.until_state("continuous/job", "stopping");
+    let until: jiff::Timestamp = stopping["status"]["until"].as_str().expect("a deadline").parse().expect("a time");
+    let since: jiff::Timestamp = stopping["status"]["since"].as_str().expect("a start").parse().expect("a time");
+    assert!(until.duration_since(since).as_secs() > 3000, "{stopping}");
+    root.write("data/jobs/continuous/job/go", "");
+    let ended =
+        eventually("it ends by itself", || host.runs("continuous/job").into_iter().find(|run| run["phase"] == "ended"));
+    assert_eq!(ended["exit_code"], 9);
+    host.until_state("continuous/job", "running");
+    // The next one has its own, which is none.
+    fs::remove_file(root.path("data/jobs/continuous/job/go")).expect("it was written");
+    assert_eq!(host.post("/api/v1/jobs/continuous/job/stop").status, 202);
+    let killed = eventually("it is killed at once", || {
+        host.runs("continuous/job").into_iter().find(|run| run["phase"] == "ended" && run["id"] != ended["id"])
+    });
+    assert_ne!(killed["exit_code"], 9, "{killed}");
+}
+
+#[test]
 fn a_broken_setting_or_a_crash_takes_no_log_away() {
     let root = Root::new();
     let printer =

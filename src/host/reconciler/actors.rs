@@ -33,7 +33,7 @@ use crate::{
         time::Wall,
         wish::Asked,
     },
-    os::memory,
+    os::{memory, processors},
     store::index::records,
 };
 
@@ -47,11 +47,17 @@ pub(super) struct Actors {
     /// Jobs whose actors are to begin in their turns.
     called: VecDeque<JobId>,
     turns: Arc<Semaphore>,
+    /// The same for continuous jobs, whose programs are loaded meanwhile.
+    starts: Arc<Semaphore>,
 }
 
 /// Actors that begin together where nothing is due and nobody asks: after a start or a step of the clock all would, and leave
 /// holes in the heap among what stays.
-const TURNS: usize = 16;
+const TURNS: usize = 32;
+
+/// Continuous jobs whose first programs are being started together, at least: enough that no thread which starts programs waits,
+/// and few enough that what they need is soon used again.
+const STARTS_MIN: usize = 16;
 
 /// A job's actor.
 #[derive(Debug)]
@@ -80,6 +86,7 @@ impl Actors {
             due: BTreeSet::new(),
             called: VecDeque::new(),
             turns: Arc::new(Semaphore::new(TURNS)),
+            starts: Arc::new(Semaphore::new(STARTS_MIN.max(2 * processors::available()))),
         }
     }
 
@@ -87,7 +94,9 @@ impl Actors {
     pub(super) fn begin(&mut self, id: JobId, update: Update, trigger: Trigger, past: Past) {
         let wishes = update.wishes.clone();
         let born = match id.kind {
-            JobKind::Continuous => Ok(Supervisor::spawn(&self.machine, update, trigger, past, Arc::clone(&self.turns))),
+            JobKind::Continuous => {
+                Ok(Supervisor::spawn(&self.machine, update, trigger, past, Arc::clone(&self.starts)))
+            }
             JobKind::Triggered => Dispatcher::born(&self.machine, update, trigger, past),
         };
         self.all.insert(id.clone(), Actor { wishes, state: State::Gone });

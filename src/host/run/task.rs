@@ -73,11 +73,11 @@ pub struct Begun {
 
 /// A run whose process was started, with the read ends of what it prints. Boxed, for a task keeps what it is given several times.
 struct Started {
-    task: Box<Task>,
-    /// Held as long as the run.
-    _copy: Option<WorkCopy>,
-    child: Child,
     pump: Pump<Ticker>,
+    // Where a task is dropped in the midst of a run, the child ends before its working copy may go.
+    child: Child,
+    _copy: Option<WorkCopy>,
+    task: Box<Task>,
 }
 
 /// Reads the clock for a pump.

@@ -22,7 +22,7 @@ pub struct Copy {
     pub luck: f64,
     /// Where it is on its way.
     pub state: State,
-    /// The policy of the life on its way, where the job's settings are others since it began.
+    /// The policy that the life on its way keeps, where the job's settings have moved on without it.
     pub policy: Option<Box<Policy>>,
     /// The life on its way.
     pub body: Option<Body>,

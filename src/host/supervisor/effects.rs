@@ -122,7 +122,7 @@ impl Supervisor {
     }
 
     /// What runs keeps the policy that it began with, now that its job gets other settings than those of `before`: its grace is
-    /// the one that its content asked for.
+    /// the one that its content asked for. What the host's settings say counts as it is at this moment.
     pub(super) fn keep_policy(&mut self, before: &Job) {
         for place in 0..self.copies.len() {
             let copy = &self.copies[place];

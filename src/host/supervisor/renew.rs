@@ -1,4 +1,4 @@
-//! Another content of the folder while the job runs: new lives for those that are out of date, as many as its settings ask for.
+//! Another content of the folder while the job runs: new lives for those that are out of date. And how many there are.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,24 +1,21 @@
 //! How a job's actor begins: in its turn, where many do at once.
 //!
 //! What a start needs lies in the heap from the moment when it is ordered until one of the threads that start programs has come to
-//! it. A thousand at once would leave that many holes there, among what stays.
+//! it. A thousand at once would leave that many holes there, among what stays. So a job has its turn while the program of its first
+//! start is being loaded. One whose working copy has to be made first gives it back: there is no telling how long that takes.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::warn;
 
-use super::Supervisor;
-use crate::{
-    decide::supervise::Event,
-    host::message::{JobMessage, Messages},
-    model::run::Trigger,
-};
+use super::{Supervisor, copy::Copy};
+use crate::{decide::supervise::Event, host::message::Messages, model::run::Trigger};
 
 /// Turns to start.
 pub type Turns = Arc<Semaphore>;
 
-/// One of them: it is over when it is dropped.
+/// A turn to start. It is over when this is dropped.
 pub type Turn = OwnedSemaphorePermit;
 
 /// Why a job's actor begins, and with whom it takes turns.
@@ -28,55 +25,47 @@ pub struct Beginning {
     pub turns: Turns,
 }
 
-/// What comes first.
-enum First {
-    Turn(Option<Turn>),
-    /// A message, or that there will be none.
-    Heard(Option<Box<JobMessage>>),
-}
-
 impl Supervisor {
-    /// Waits for a turn to start, and starts the job. One that starts nothing needs no turn, and one that is told something waits no
-    /// longer for its own: it starts, and takes that in, unless it is that it shall end.
+    /// Waits for a turn to start, takes in what it is told meanwhile, and starts the job. It waits no longer where that starts it by
+    /// itself, or keeps it from being started.
     pub(super) async fn begin_life(&mut self, Beginning { trigger, turns }: Beginning, inbox: &mut Messages) {
-        let first = if self.job.is_none() || self.barred().is_some() {
-            First::Turn(None)
-        } else {
+        self.tidy();
+        let mut turn = pin!(turns.acquire_owned());
+        while self.waits_for_its_turn() {
             tokio::select! {
                 biased;
-                // Cancel-safe: a turn that is dropped goes back. The turns are never closed.
-                turn = turns.acquire_owned() => First::Turn(turn.ok()),
-                // Cancel-safe: `recv` loses nothing.
-                message = inbox.recv() => First::Heard(message.ok()),
-            }
-        };
-        match first {
-            First::Turn(turn) => {
-                self.turn = turn;
-                self.start(trigger);
-            }
-            First::Heard(None) => self.hear_nobody(),
-            First::Heard(Some(message)) => {
-                if !matches!(*message, JobMessage::End(_)) {
-                    self.start(trigger);
+                // Cancel-safe: `recv` loses nothing. First, so that nothing starts that shall not.
+                message = inbox.recv() => match message {
+                    Ok(message) => self.message(*message),
+                    Err(_) => self.hear_nobody(),
+                },
+                // Asked again as it is; one that is dropped goes back. The turns are never closed.
+                turn = turn.as_mut() => {
+                    self.turn = turn.ok();
+                    self.all(&Event::Start(trigger));
+                    break;
                 }
-                self.message(*message);
             }
         }
-        self.publish();
+        if !self.is_over() {
+            self.publish();
+        }
     }
 
-    fn start(&mut self, trigger: Trigger) {
+    /// Tells whether it shall run and nothing has started it yet.
+    fn waits_for_its_turn(&self) -> bool {
+        let is_wanted = self.job.is_some() && self.ending.is_none() && self.barred().is_none();
+        is_wanted && self.copies.iter().all(Copy::is_new)
+    }
+
+    /// Lets go what its policies no longer keep.
+    fn tidy(&self) {
         if let Some(job) = &self.job {
             self.keeper.prune(job);
             if let Err(error) = self.log.prune(self.machine.now()) {
                 warn!(job = %self.id, %error, "could not remove old parts of a log");
             }
         }
-        if self.barred().is_none() {
-            self.all(&Event::Start(trigger));
-        }
-        self.publish();
     }
 }
 

@@ -3,7 +3,7 @@
 //! ```text
 //!            a large read, or many reads close together
 //!   calm ──────────────────────────────────────────────> busy: much came ── look again at once
-//!    ^   waits for the runtime to tell of bytes            │   little came ── nap, then look
+//!    ^   waits for the poller to tell of bytes            │   little came ── nap, then look
 //!    └──────────────── nothing came in a nap ──────────────┘
 //! ```
 //!
@@ -36,7 +36,7 @@ pub enum Next {
     Look,
     /// Look again after [`NAP`].
     Nap,
-    /// Wait until the runtime tells of bytes.
+    /// Wait until the poller tells of bytes.
     Wait,
 }
 

@@ -53,6 +53,11 @@ mod unix {
             !matches!(self.pipe, Pipe::Closed)
         }
 
+        /// Closes the pipe.
+        pub fn close(&mut self) {
+            self.pipe = Pipe::Closed;
+        }
+
         /// Waits for bytes or for the end. A pipe that nobody watches is looked at again at once.
         pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
             match &self.pipe {
@@ -200,6 +205,12 @@ pub mod thread {
         /// Says whether somebody may still write.
         pub fn is_open(&self) -> bool {
             self.blocks.is_some()
+        }
+
+        /// Closes the pipe, once the thread has read what it waits for.
+        #[cfg(not(unix))]
+        pub fn close(&mut self) {
+            self.blocks = None;
         }
 
         /// Waits for bytes or for the end. A block that was received is kept here.

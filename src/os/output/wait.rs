@@ -15,8 +15,8 @@ pub async fn pass_on(cut: Pin<&mut impl Future<Output = ()>>) -> ControlFlow<()>
     unless_cut(cut, |cx| others.as_mut().poll(cx)).await
 }
 
-/// Waits for something, or for the cut: that is done once and not asked again, for the pump ends after it, and it comes first, so
-/// that endless output cannot hide it.
+/// Waits for something, or for the cut. The cut is done once and not asked again, for the pump ends after it; and it is asked first,
+/// so that endless output cannot hide it.
 pub fn unless_cut<F: Future<Output = ()>>(
     mut cut: Pin<&mut F>,
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<()>,

@@ -39,7 +39,7 @@ impl Poller {
 impl Watched {
     /// Waits until it is readable or its other end is closed, as far as was heard. Who asked last is woken.
     pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
-        // A runtime on its way down wakes nobody any more.
+        // The read that follows tells what is wrong with it.
         self.0.poll_read_ready(cx).map(drop)
     }
 

@@ -22,7 +22,7 @@ use crate::os::readiness;
 /// Descriptors that are asked for at once.
 const EVENTS_MAX: usize = 64;
 
-/// Not to wait for what comes.
+/// How long is waited for something to come: not at all.
 const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// Watches descriptors. Clones share the watch, which ends with the last of them and the last descriptor.
@@ -260,6 +260,8 @@ async fn attend(heard: AsyncFd<OwnedFd>, shared: Weak<Shared>) {
         shared.hear();
         // What came after the last look has told the runtime again.
         ready.clear_ready();
+        // Those who were woken go first, however much comes.
+        tokio::task::yield_now().await;
     }
 }
 

@@ -3,7 +3,9 @@
 use std::{
     future::poll_fn,
     io::{self, PipeReader, PipeWriter, Write},
-    os::fd::{AsFd, OwnedFd},
+    os::fd::OwnedFd,
+    thread,
+    time::Duration,
 };
 
 use futures_util::FutureExt;
@@ -21,7 +23,8 @@ fn watch(poller: &Poller, pipe: OwnedFd) -> Watched {
 }
 
 async fn ready(pipe: &Watched) {
-    poll_fn(|cx| pipe.poll_ready(cx)).await;
+    let told = poll_fn(|cx| pipe.poll_ready(cx));
+    tokio::time::timeout(Duration::from_secs(30), told).await.expect("it is told in time");
 }
 
 /// Reads at most so many bytes.
@@ -40,7 +43,7 @@ fn would_block(got: io::Result<Vec<u8>>) -> bool {
 async fn what_comes_is_told_until_a_read_would_block() {
     let poller = Poller::start().expect("a poller");
     let (pipe, mut writer) = watched(&poller);
-    assert!(ready(&pipe).now_or_never().is_none());
+    assert!(poll_fn(|cx| pipe.poll_ready(cx)).now_or_never().is_none());
     writer.write_all(b"one two").expect("it is written");
     ready(&pipe).await;
     assert_eq!(read(&pipe, 4).expect("bytes"), b"one ");
@@ -48,7 +51,7 @@ async fn what_comes_is_told_until_a_read_would_block() {
     ready(&pipe).await;
     assert_eq!(read(&pipe, 4).expect("bytes"), b"two");
     assert!(would_block(read(&pipe, 4)));
-    assert!(ready(&pipe).now_or_never().is_none());
+    assert!(poll_fn(|cx| pipe.poll_ready(cx)).now_or_never().is_none());
     writer.write_all(b"three").expect("it is written");
     ready(&pipe).await;
     assert_eq!(read(&pipe, 9).expect("bytes"), b"three");
@@ -86,7 +89,7 @@ async fn an_end_is_seen_behind_the_last_bytes_although_it_was_told_with_them() {
 #[tokio::test]
 async fn all_are_told_however_many_there_are() {
     let poller = Poller::start().expect("a poller");
-    let mut pipes: Vec<_> = (0..300).map(|_| watched(&poller)).collect();
+    let mut pipes: Vec<_> = (0..100).map(|_| watched(&poller)).collect();
     for (n, (_, writer)) in pipes.iter_mut().enumerate() {
         writer.write_all(n.to_string().as_bytes()).expect("it is written");
     }
@@ -107,8 +110,51 @@ async fn what_is_watched_again_tells_what_lies_there() {
     assert_eq!(read(&pipe, 9).expect("bytes"), b"meanwhile");
 }
 
+/// On several threads, with what comes at any moment of a reading, of a wait and of a new watch.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_is_lost_between_a_read_and_the_wait_after_it() {
+    const LINES: usize = 20_000;
+    let poller = Poller::start().expect("a poller");
+    let readers = (0..8).map(|number: usize| {
+        let (mut pipe, mut writer) = watched(&poller);
+        let poller = poller.clone();
+        let writes = thread::spawn(move || {
+            for n in 0..LINES {
+                writer.write_all(&[n as u8; 7]).expect("somebody reads");
+                if n % (number + 2) == 0 {
+                    thread::yield_now();
+                }
+            }
+        });
+        tokio::spawn(async move {
+            let (mut bytes, mut looks) = (0, 0_usize);
+            loop {
+                ready(&pipe).await;
+                // A block that is full now and then, and mostly is not.
+                match read(&pipe, 64) {
+                    Ok(block) if block.is_empty() => break,
+                    Ok(block) => bytes += block.len(),
+                    Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+                }
+                looks += 1;
+                if looks % 100 == number {
+                    pipe = watch(&poller, pipe.into_inner());
+                }
+            }
+            writes.join().expect("no panic");
+            bytes
+        })
+    });
+    for reader in readers.collect::<Vec<_>>() {
+        assert_eq!(reader.await.expect("no panic"), 7 * LINES);
+    }
+}
+
+#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn what_cannot_be_watched_comes_back() {
+    use std::os::fd::AsFd;
+
     let poller = Poller::start().expect("a poller");
     let file = OwnedFd::from(tempfile::tempfile().expect("a file"));
     let Err((file, error)) = poller.watch(file) else { panic!("a file of a disk is always ready") };

@@ -6,7 +6,6 @@
 
 use std::{
     collections::BTreeSet,
-    future::poll_fn,
     io, mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -141,7 +140,7 @@ impl Child {
     pub async fn exited(&self) -> io::Result<Exit> {
         match &self.waiter {
             #[cfg(target_os = "linux")]
-            Waiter::Descriptor(process) => poll_fn(|cx| process.poll_ready(cx)).await,
+            Waiter::Descriptor(process) => std::future::poll_fn(|cx| process.poll_ready(cx)).await,
             // Boxed, for most never wait so, and a task keeps room for all that it may wait for.
             Waiter::Thread(done) => Box::pin(ended(done.clone())).await?,
         }

@@ -181,7 +181,7 @@ impl Starting {
     }
 }
 
-/// Takes charge of what was started, on a thread that has the host's files: processes are watched from now on, what
+/// Takes charge of what was started, on a thread that has the host's files: processes are watched from then on, what
 /// they write to is closed, and who asked for them is told.
 fn finish(runtime: &tokio::runtime::Handle, finished: &Work<Loaded>, cgroups: Option<&Cgroups>, poller: &Poller) {
     let _guard = runtime.enter();

@@ -1,6 +1,6 @@
 //! A job that waits for its turn. No host runs here; what it starts is a real program.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -10,7 +10,7 @@ use crate::{
     host::{
         keeper::Past,
         machine::Machine,
-        message::{Ending, Living, Update},
+        message::{Ending, JobMessage, Living, Update},
         trial,
     },
     model::{
@@ -21,6 +21,9 @@ use crate::{
     },
 };
 
+/// How long is waited for what comes at once on an idle machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// One job on a machine without a host, and turns that somebody else has.
 struct World {
     machine: Arc<Machine>,
@@ -28,7 +31,7 @@ struct World {
     job: Living,
     turns: Turns,
     theirs: Option<Turn>,
-    _root: TempDir,
+    root: TempDir,
 }
 
 impl World {
@@ -40,11 +43,19 @@ impl World {
         let theirs = Arc::clone(&turns).try_acquire_owned().ok();
         let update = update(&id, root.path());
         let job = Supervisor::spawn(&machine, update, Trigger::Startup, Past::None, Arc::clone(&turns));
-        Self { machine, id, job, turns, theirs, _root: root }
+        Self { machine, id, job, turns, theirs, root }
     }
 
     fn run(&self) -> Option<RunId> {
         self.machine.view.job(&self.id).and_then(|job| job.copies.first().and_then(|copy| copy.run))
+    }
+
+    fn pid(&self) -> Option<u32> {
+        self.machine.view.job(&self.id).and_then(|job| job.copies.first().and_then(|copy| copy.pid))
+    }
+
+    fn free_turns(&self) -> usize {
+        self.turns.available_permits()
     }
 
     /// Lets all that is ready do what it can without waiting for anything outside of it.
@@ -54,35 +65,55 @@ impl World {
         }
     }
 
-    /// Waits until its process is there.
-    async fn until_running(&self) {
-        let mut changes = self.machine.view.changes();
-        let is_running = || self.machine.view.job(&self.id).is_some_and(|job| job.copies[0].pid.is_some());
-        while !is_running() {
-            changes.changed().await.expect("the view is there");
-        }
+    /// Waits until something is so.
+    async fn until(&self, is_so: impl Fn(&Self) -> bool) {
+        let so = async {
+            while !is_so(self) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, so).await.expect("it is so in time");
+    }
+
+    async fn tell(&mut self, message: JobMessage) {
+        self.job.inbox.send(message).await.expect("it lives");
+    }
+
+    async fn told(&mut self, update: Update) {
+        let (reply, heard) = oneshot::channel();
+        self.tell(JobMessage::Update(Box::new(update), Some(reply))).await;
+        heard.await.expect("an answer").expect("it is heard");
+    }
+
+    async fn ended(self) {
+        tokio::time::timeout(PATIENCE, self.job.life).await.expect("it ends in time").expect("no panic");
+        assert_eq!(self.turns.available_permits() + usize::from(self.theirs.is_some()), 1);
     }
 
     async fn end(mut self) {
-        self.job.inbox.send(JobMessage::End(Ending::HostKilled)).await.expect("it lives");
-        self.job.life.await.expect("no panic");
-        assert_eq!(self.turns.available_permits() + usize::from(self.theirs.is_some()), 1);
+        self.tell(JobMessage::End(Ending::HostKilled)).await;
+        self.ended().await;
     }
 }
 
 fn update(id: &JobId, root: &Path) -> Update {
+    let sleeper = ["/bin/sh", "-c", "exec sleep 1000000"].map(str::to_owned).to_vec();
+    with(id, root, sleeper, Settings::default())
+}
+
+fn with(id: &JobId, root: &Path, program: Vec<String>, settings: Settings) -> Update {
     let script = Script {
         run_command: "run.sh".to_owned(),
         dir: Path::new("").into(),
         script_host: "BashScriptHost",
-        program: ["/bin/sh", "-c", "exec sleep 1000000"].map(str::to_owned).to_vec(),
+        program,
         in_place_default: true,
     };
     let job = Job {
         id: id.clone(),
         root: root.into(),
         script: script.into(),
-        settings: Settings::default().into(),
+        settings: settings.into(),
         content: ContentHash([0; 16]),
         files: Manifest::default(),
         disable_marker: false,
@@ -99,41 +130,80 @@ fn update(id: &JobId, root: &Path) -> Update {
 }
 
 #[tokio::test]
-async fn a_job_starts_in_its_turn_and_gives_it_back_when_its_program_is_there() {
+async fn a_job_starts_in_its_turn_and_has_it_until_its_program_is_there() {
     let mut world = World::new();
     world.let_all_go_on().await;
     assert_eq!(world.run(), None);
     world.theirs = None;
-    world.until_running().await;
-    world.let_all_go_on().await;
-    assert_eq!(world.turns.available_permits(), 1, "while it runs");
+    world
+        .until(|world| {
+            assert!(world.run().is_none() || world.pid().is_some() || world.free_turns() == 0, "while it is loaded");
+            world.pid().is_some()
+        })
+        .await;
+    world.until(|world| world.free_turns() == 1).await;
     world.end().await;
 }
 
 #[tokio::test]
-async fn a_job_that_is_told_something_waits_no_longer() {
+async fn a_turn_comes_back_from_a_program_that_cannot_be_started() {
+    let mut world = World::new();
+    let nowhere = vec!["/no/such/program".to_owned()];
+    world.told(with(&world.id, world.root.path(), nowhere, Settings::default())).await;
+    assert_eq!(world.run(), None, "a job that waits for its turn is only told of it");
+    world.theirs = None;
+    world.until(|world| world.machine.view.job(&world.id).is_some_and(|job| job.latest.is_some())).await;
+    world.until(|world| world.free_turns() == 1).await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn who_starts_it_by_hand_waits_for_no_turn() {
     let mut world = World::new();
     let (reply, told) = oneshot::channel();
-    world.job.inbox.send(JobMessage::Start { who: "ann".to_owned(), reply }).await.expect("it lives");
+    world.tell(JobMessage::Start { who: "ann".to_owned(), reply }).await;
     told.await.expect("an answer").expect("it is started");
-    assert!(world.run().is_some());
-    world.until_running().await;
+    let run = world.run();
+    assert!(run.is_some());
+    world.theirs = None;
+    world.until(|world| world.pid().is_some()).await;
+    world.let_all_go_on().await;
+    assert_eq!(world.run(), run, "it is started once");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_job_that_shall_not_run_does_not_start_when_its_turn_comes() {
+    let mut world = World::new();
+    let stopped = Settings { enabled: false, ..Settings::default() };
+    // Both are there before it looks: what it is told counts first.
+    world.tell(JobMessage::Update(Box::new(with(&world.id, world.root.path(), Vec::new(), stopped)), None)).await;
+    world.theirs = None;
+    world.let_all_go_on().await;
+    assert_eq!((world.run(), world.free_turns()), (None, 1));
+    let allowed = update(&world.id, world.root.path());
+    world.told(allowed).await;
+    assert!(world.run().is_some(), "it is allowed again");
     world.end().await;
 }
 
 #[tokio::test]
 async fn a_job_that_is_to_end_never_starts() {
-    let mut world = World::new();
-    world.job.inbox.send(JobMessage::End(Ending::HostStopping)).await.expect("it lives");
-    world.job.life.await.expect("no panic");
-    let job = world.machine.view.job(&world.id).expect("it is shown");
-    assert!(job.latest.is_none() && job.active.is_empty());
+    for ending in [Ending::HostStopping, Ending::HostKilled, Ending::Removed] {
+        let mut world = World::new();
+        let machine = Arc::clone(&world.machine);
+        world.tell(JobMessage::End(ending)).await;
+        world.theirs = None;
+        world.ended().await;
+        assert!(machine.view.jobs().iter().all(|job| job.latest.is_none() && job.active.is_empty()), "{ending:?}");
+    }
 }
 
 #[tokio::test]
 async fn a_job_whose_host_is_gone_ends() {
-    let world = World::new();
-    drop(world.job.inbox);
-    world.job.life.await.expect("no panic");
-    assert!(world.machine.view.job(&world.id).expect("it is shown").latest.is_none());
+    let World { machine, id, job, turns, theirs, root } = World::new();
+    drop(job.inbox);
+    tokio::time::timeout(PATIENCE, job.life).await.expect("it ends in time").expect("no panic");
+    assert!(machine.view.job(&id).expect("it is shown").latest.is_none());
+    drop((turns, theirs, root));
 }
