@@ -116,7 +116,12 @@ fn a_cut_takes_what_lies_in_the_pipes_and_ends_though_they_are_held_open() {
             taken.extend_from_slice(lines);
             lines.len()
         };
-        pump.run(sink, async { told.await.unwrap() }).await
+        let end = pump.run(sink, async { told.await.unwrap() }).await;
+        // The pump is still there, and nobody reads any more.
+        for writer in [&mut out, &mut err] {
+            assert_eq!(writer.write_all(b"more").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        }
+        end
     });
     assert_eq!(end, PumpEnd { is_cut: true, bytes_lost: 0 });
     let texts: Vec<&str> = str::from_utf8(&taken).unwrap().lines().map(|line| &line[37..]).collect();
