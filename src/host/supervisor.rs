@@ -145,7 +145,7 @@ impl Supervisor {
         Box::pin(self.begin_life(*beginning, &mut inbox)).await;
         let mut is_told = true;
         while !self.is_over() {
-            self.turn = self.turn.take().filter(|_| self.copies.iter().any(Copy::is_spawning));
+            self.turn = self.turn.take().filter(|_| self.restarts == 0 && self.copies.iter().any(Copy::is_spawning));
             let deadlines = self.copies.iter().filter_map(|copy| copy.state.next_deadline());
             let deadline = deadlines.chain(self.word.due()).min();
             let heard = tokio::select! {
@@ -283,6 +283,8 @@ impl Supervisor {
         match (barred, self.barred()) {
             (_, Some(reason)) => self.bar(reason),
             (Some(_), None) => self.all(&Event::Start(self.freed_by())),
+            // One that waits for its turn starts as it is then.
+            (None, None) if before.is_some() && self.copies.iter().all(Copy::is_new) => {}
             (None, None) => self.renew(before.as_deref(), &job),
         }
         self.show_writes();

@@ -78,8 +78,8 @@ fn a_life_that_is_replaced_has_the_grace_that_it_began_with() {
     let ended =
         eventually("it ends by itself", || host.runs("continuous/job").into_iter().find(|run| run["phase"] == "ended"));
     assert_eq!(ended["exit_code"], 9);
-    host.until_state("continuous/job", "running");
     // The next one has its own, which is none.
+    eventually("its trap is set", || (root.job_log("job").matches(": INFO] up").count() == 2).then_some(()));
     fs::remove_file(root.path("data/jobs/continuous/job/go")).expect("it was written");
     assert_eq!(host.post("/api/v1/jobs/continuous/job/stop").status, 202);
     let killed = eventually("it is killed at once", || {

@@ -55,6 +55,10 @@ impl Supervisor {
     pub(super) fn set_copies(&mut self) {
         let Some(job) = &self.job else { return };
         let wanted = job.settings.instances.max(1) as usize;
+        if self.copies.iter().all(Copy::is_new) {
+            // Nothing of them is there that would have to end.
+            self.copies.truncate(wanted);
+        }
         self.copies.reserve_exact(wanted.saturating_sub(self.copies.len()));
         let luck = |number: usize| crate::decide::jitter::luck(&self.id, number);
         for number in 0..wanted {

@@ -29,7 +29,6 @@ impl Supervisor {
     /// Waits for a turn to start, takes in what it is told meanwhile, and starts the job. It waits no longer where that starts it by
     /// itself, or keeps it from being started.
     pub(super) async fn begin_life(&mut self, Beginning { trigger, turns }: Beginning, inbox: &mut Messages) {
-        self.tidy();
         let mut turn = pin!(turns.acquire_owned());
         while self.waits_for_its_turn() {
             tokio::select! {
@@ -49,6 +48,7 @@ impl Supervisor {
         }
         if !self.is_over() {
             self.publish();
+            self.tidy();
         }
     }
 

@@ -161,26 +161,21 @@ impl Drop for Watched {
 }
 
 impl Shared {
-    /// Takes in what came, and wakes who waits for it.
-    fn hear(&self) {
-        loop {
-            let mut room = [const { MaybeUninit::<Event>::uninit() }; EVENTS_MAX];
-            let events = match epoll::wait(&self.epoll, &mut room, Some(&AT_ONCE)) {
-                Ok((events, _)) => events,
-                Err(Errno::INTR) => continue,
-                // There is no other way for it to fail, with a descriptor that is ours.
-                Err(_) => return,
-            };
-            for &Event { flags, data } in &*events {
-                let waker = self.places().hear(Key::from(data), flags);
-                if let Some(waker) = waker {
-                    waker.wake();
-                }
-            }
-            if events.len() < EVENTS_MAX {
-                return;
+    /// Takes in what came, and wakes who waits for it; tells whether there may be more.
+    fn hear(&self) -> bool {
+        let mut room = [const { MaybeUninit::<Event>::uninit() }; EVENTS_MAX];
+        let events = match epoll::wait(&self.epoll, &mut room, Some(&AT_ONCE)) {
+            Ok((events, _)) => events,
+            // There is no other way for it to fail, with a descriptor that is ours.
+            Err(error) => return error == Errno::INTR,
+        };
+        for &Event { flags, data } in &*events {
+            let waker = self.places().hear(Key::from(data), flags);
+            if let Some(waker) = waker {
+                waker.wake();
             }
         }
+        events.len() == EVENTS_MAX
     }
 
     fn forget(&self, key: Key, fd: BorrowedFd<'_>) {
@@ -256,12 +251,16 @@ impl From<EventData> for Key {
 /// Attends to the `epoll` until nobody has it.
 async fn attend(heard: AsyncFd<OwnedFd>, shared: Weak<Shared>) {
     while let Ok(mut ready) = heard.readable().await {
-        let Some(shared) = shared.upgrade() else { return };
-        shared.hear();
-        // What came after the last look has told the runtime again.
-        ready.clear_ready();
-        // Those who were woken go first, however much comes.
-        tokio::task::yield_now().await;
+        let Some(there) = shared.upgrade() else { return };
+        let may_be_more = there.hear();
+        drop(there);
+        if may_be_more {
+            // After those who were woken.
+            tokio::task::yield_now().await;
+        } else {
+            // What came after the look has told the runtime again.
+            ready.clear_ready();
+        }
     }
 }
 

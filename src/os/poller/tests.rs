@@ -4,6 +4,7 @@ use std::{
     future::poll_fn,
     io::{self, PipeReader, PipeWriter, Write},
     os::fd::OwnedFd,
+    sync::mpsc,
     thread,
     time::Duration,
 };
@@ -110,7 +111,8 @@ async fn what_is_watched_again_tells_what_lies_there() {
     assert_eq!(read(&pipe, 9).expect("bytes"), b"meanwhile");
 }
 
-/// On several threads, with what comes at any moment of a reading, of a wait and of a new watch.
+/// On several threads, with what comes at any moment of a reading, of a wait and of a new watch. Every other writer waits until what
+/// it wrote was read, so that nothing that comes later makes up for what was not told.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nothing_is_lost_between_a_read_and_the_wait_after_it() {
     const LINES: usize = 20_000;
@@ -118,10 +120,14 @@ async fn nothing_is_lost_between_a_read_and_the_wait_after_it() {
     let readers = (0..8).map(|number: usize| {
         let (mut pipe, mut writer) = watched(&poller);
         let poller = poller.clone();
+        let waits = number.is_multiple_of(2);
+        let (answer, answers) = mpsc::channel();
         let writes = thread::spawn(move || {
             for n in 0..LINES {
                 writer.write_all(&[n as u8; 7]).expect("somebody reads");
-                if n % (number + 2) == 0 {
+                if waits {
+                    answers.recv().expect("it is read");
+                } else if n % (number + 2) == 0 {
                     thread::yield_now();
                 }
             }
@@ -130,11 +136,21 @@ async fn nothing_is_lost_between_a_read_and_the_wait_after_it() {
             let (mut bytes, mut looks) = (0, 0_usize);
             loop {
                 ready(&pipe).await;
-                // A block that is full now and then, and mostly is not.
-                match read(&pipe, 64) {
-                    Ok(block) if block.is_empty() => break,
-                    Ok(block) => bytes += block.len(),
+                // A block that is full now and then, and mostly is not: then it is all there is, as for a tap.
+                let mut block = [0; 64];
+                let mut n = 0;
+                let got = pipe.try_io(|fd| {
+                    n = rustix::io::read(fd, &mut block)?;
+                    if n > 0 && n < block.len() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(n) }
+                });
+                bytes += n;
+                match got {
+                    Ok(0) => break,
+                    Ok(_) => {}
                     Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+                }
+                if waits && n > 0 {
+                    answer.send(()).expect("it waits");
                 }
                 looks += 1;
                 if looks % 100 == number {

@@ -85,9 +85,10 @@ impl World {
         heard.await.expect("an answer").expect("it is heard");
     }
 
-    async fn ended(self) {
+    async fn ended(self) -> TempDir {
         tokio::time::timeout(PATIENCE, self.job.life).await.expect("it ends in time").expect("no panic");
         assert_eq!(self.turns.available_permits() + usize::from(self.theirs.is_some()), 1);
+        self.root
     }
 
     async fn end(mut self) {
@@ -188,14 +189,31 @@ async fn a_job_that_shall_not_run_does_not_start_when_its_turn_comes() {
 }
 
 #[tokio::test]
+async fn what_changes_while_a_job_waits_counts_when_its_turn_comes() {
+    let mut world = World::new();
+    let sleeper = ["/bin/sh", "-c", "exec sleep 1000000"].map(str::to_owned).to_vec();
+    for instances in [3, 1] {
+        let settings = Settings { instances, ..Settings::default() };
+        world.told(with(&world.id, world.root.path(), sleeper.clone(), settings)).await;
+        let job = world.machine.view.job(&world.id).expect("it is shown");
+        assert!(job.copies.len() == instances as usize && job.active.is_empty());
+    }
+    world.theirs = None;
+    world.until(|world| world.pid().is_some()).await;
+    let job = world.machine.view.job(&world.id).expect("it is shown");
+    assert_eq!(job.active.iter().map(|run| run.trigger.clone()).collect::<Vec<_>>(), [Trigger::Startup]);
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_job_that_is_to_end_never_starts() {
     for ending in [Ending::HostStopping, Ending::HostKilled, Ending::Removed] {
         let mut world = World::new();
-        let machine = Arc::clone(&world.machine);
+        let data = world.machine.layout.job(&world.id);
         world.tell(JobMessage::End(ending)).await;
         world.theirs = None;
-        world.ended().await;
-        assert!(machine.view.jobs().iter().all(|job| job.latest.is_none() && job.active.is_empty()), "{ending:?}");
+        let _root = world.ended().await;
+        assert!(!data.join("runs").exists(), "{ending:?}");
     }
 }
 
