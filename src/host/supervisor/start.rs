@@ -41,8 +41,10 @@ impl Supervisor {
                 // Asked again as it is; one that is dropped goes back. The turns are never closed.
                 turn = turn.as_mut() => {
                     self.turn = turn.ok();
+                    // Before it has a run: of a job that never had one nothing can go.
+                    self.tidy();
                     self.all(&Event::Start(trigger));
-                    break;
+                    return self.publish();
                 }
             }
         }

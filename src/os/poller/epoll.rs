@@ -293,8 +293,11 @@ mod tests {
         tokio::task::yield_now().await;
         assert!(!attends.is_finished());
         drop(watched);
-        while !attends.is_finished() {
-            tokio::task::yield_now().await;
-        }
+        let ended = async {
+            while !attends.is_finished() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(30), ended).await.expect("it ends in time");
     }
 }
