@@ -54,10 +54,9 @@ impl Supervisor {
         }
     }
 
-    /// Tells whether it shall run and nothing has started it yet.
+    /// Tells whether there is something to start, which nothing has started yet or stopped.
     fn waits_for_its_turn(&self) -> bool {
-        let is_wanted = self.job.is_some() && self.ending.is_none() && self.barred().is_none();
-        is_wanted && self.copies.iter().all(Copy::is_new)
+        !self.copies.is_empty() && self.copies.iter().all(Copy::is_new)
     }
 
     /// Lets go what its policies no longer keep.

@@ -284,6 +284,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_place_of_what_cannot_be_watched_is_free_again() {
+        let poller = Poller::start().expect("a poller");
+        for _ in 0..3 {
+            let file = tempfile::tempfile().expect("a file");
+            assert!(poller.watch(file.into()).is_err(), "a file of a disk is always ready");
+        }
+        let places = poller.0.places();
+        assert_eq!((places.all.len(), places.free.len()), (1, 1));
+    }
+
+    #[tokio::test]
     async fn the_watch_ends_with_the_last_who_has_it() {
         let poller = Poller::start().expect("a poller");
         let attends = poller.0.attends.clone();

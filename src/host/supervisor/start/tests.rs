@@ -10,7 +10,8 @@ use crate::{
     host::{
         keeper::Past,
         machine::Machine,
-        message::{Ending, JobMessage, Living, Update},
+        message::{Ending, Inbox, JobMessage, Living, Update},
+        run::Facts,
         trial,
     },
     model::{
@@ -131,19 +132,30 @@ fn with(id: &JobId, root: &Path, program: Vec<String>, settings: Settings) -> Up
 }
 
 #[tokio::test]
-async fn a_job_starts_in_its_turn_and_has_it_until_its_program_is_there() {
+async fn a_job_starts_in_its_turn_and_gives_it_back_when_its_program_is_there() {
     let mut world = World::new();
     world.let_all_go_on().await;
     assert_eq!(world.run(), None);
     world.theirs = None;
-    world
-        .until(|world| {
-            assert!(world.run().is_none() || world.pid().is_some() || world.free_turns() == 0, "while it is loaded");
-            world.pid().is_some()
-        })
-        .await;
+    world.until(|world| world.pid().is_some()).await;
     world.until(|world| world.free_turns() == 1).await;
     world.end().await;
+}
+
+#[tokio::test]
+async fn a_job_has_its_turn_while_its_program_is_loaded() {
+    let root = tempfile::tempdir().expect("a folder");
+    let (machine, _) = trial::machine(root.path());
+    let id = JobId { kind: JobKind::Continuous, name: JobName::parse("kept").expect("a name") };
+    let ((facts, _heard), (_inbox, mut messages)) = (Facts::open(), Inbox::open());
+    let mut actor = Supervisor::new(&machine, update(&id, root.path()), facts, Past::None);
+    actor.set_copies();
+    let turns = Arc::new(Semaphore::new(1));
+    actor.begin_life(Beginning { trigger: Trigger::Startup, turns: Arc::clone(&turns) }, &mut messages).await;
+    // Nobody has taken in that its process is there.
+    assert!(actor.copies[0].is_spawning() && actor.turn.is_some() && turns.available_permits() == 0);
+    drop(actor);
+    assert_eq!(turns.available_permits(), 1);
 }
 
 #[tokio::test]
@@ -166,8 +178,8 @@ async fn who_starts_it_by_hand_waits_for_no_turn() {
     told.await.expect("an answer").expect("it is started");
     let run = world.run();
     assert!(run.is_some());
-    world.theirs = None;
     world.until(|world| world.pid().is_some()).await;
+    world.theirs = None;
     world.let_all_go_on().await;
     assert_eq!(world.run(), run, "it is started once");
     world.end().await;
@@ -193,7 +205,8 @@ async fn what_changes_while_a_job_waits_counts_when_its_turn_comes() {
     let mut world = World::new();
     let sleeper = ["/bin/sh", "-c", "exec sleep 1000000"].map(str::to_owned).to_vec();
     for instances in [3, 1] {
-        let settings = Settings { instances, ..Settings::default() };
+        let env = [("COPIES".to_owned(), instances.to_string())].into();
+        let settings = Settings { instances, env, ..Settings::default() };
         world.told(with(&world.id, world.root.path(), sleeper.clone(), settings)).await;
         let job = world.machine.view.job(&world.id).expect("it is shown");
         assert!(job.copies.len() == instances as usize && job.active.is_empty());
@@ -202,6 +215,8 @@ async fn what_changes_while_a_job_waits_counts_when_its_turn_comes() {
     world.until(|world| world.pid().is_some()).await;
     let job = world.machine.view.job(&world.id).expect("it is shown");
     assert_eq!(job.active.iter().map(|run| run.trigger.clone()).collect::<Vec<_>>(), [Trigger::Startup]);
+    let log = std::fs::read_to_string(world.machine.layout.job(&world.id).join("job_log.txt")).expect("its log");
+    assert!(log.contains("Starting") && !log.contains("refreshing"), "nothing was there to be refreshed: {log}");
     world.end().await;
 }
 
