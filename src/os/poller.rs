@@ -2,7 +2,7 @@
 //!
 //! The runtime keeps a quarter of a kilobyte for each descriptor that it watches, and a run has three. On Linux these are in one
 //! `epoll` of the host's own, which the runtime watches as one descriptor: a task asks it what came, and wakes who waits. Elsewhere
-//! the runtime watches each. A descriptor that few have, such as a timer, goes to the runtime by [`super::readiness`].
+//! the runtime watches each. A descriptor that few have, such as a timer, goes to the runtime by itself (`os::readiness`).
 
 #[cfg(target_os = "linux")]
 #[path = "poller/epoll.rs"]
