@@ -129,6 +129,30 @@ fn a_cut_takes_what_lies_in_the_pipes_and_ends_though_they_are_held_open() {
 }
 
 #[test]
+fn a_line_of_one_stream_is_there_while_the_other_is_quiet() {
+    for stream in Stream::ALL {
+        let (pipes, mut out, mut err) = pipes();
+        on_runtime(async {
+            let mut pump = pump(pipes, &Arc::default());
+            let (told, heard) = oneshot::channel();
+            let mut told = Some(told);
+            let sink = |lines: &[u8], _: Now| {
+                told.take().into_iter().for_each(|told| told.send(()).unwrap());
+                lines.len()
+            };
+            let prints = async {
+                let writer = if stream == Stream::Stdout { &mut out } else { &mut err };
+                writer.write_all(b"line\n").unwrap();
+                // Both are open until it was heard.
+                heard.await.unwrap();
+                drop((out, err));
+            };
+            tokio::join!(pump.run(sink, future::pending()), prints);
+        });
+    }
+}
+
+#[test]
 fn an_endless_printer_can_be_cut() {
     let (pipes, mut out, _err) = pipes();
     let printer = thread::spawn(move || while out.write_all(&[b'\n'; 4096]).is_ok() {});

@@ -115,8 +115,9 @@ fn with(id: &JobId, root: &Path, program: Vec<String>, settings: Settings) -> Up
         id: id.clone(),
         root: root.into(),
         script: script.into(),
+        // Another one with other settings.
+        content: ContentHash([u8::try_from(settings.instances).expect("a few"); 16]),
         settings: settings.into(),
-        content: ContentHash([0; 16]),
         files: Manifest::default(),
         disable_marker: false,
     };
