@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use self::{
     copy::Copy,
-    start::{Beginning, Turn, Turns},
+    start::{Beginning, Turns},
     word::Word,
 };
 use crate::{
@@ -29,7 +29,7 @@ use crate::{
         wanted::{self, Standing},
     },
     host::{
-        dispatcher::Resting,
+        dispatcher::{Resting, Turn},
         handle::{CommandError, Reply},
         instances,
         keeper::{Keeper, Past},

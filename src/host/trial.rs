@@ -6,11 +6,14 @@ use tokio::sync::mpsc;
 
 use crate::{
     decide::zone::Zone,
-    host::{machine::Machine, start},
+    host::{machine::Machine, message::Update, start},
     model::{
         config::{Config, DoorConfig, EngineSettings},
         id::{Instance, JobId},
+        job::{ContentHash, Found, Job, Manifest, Script},
         log::TimestampFormat,
+        settings::{Settings, WrittenSettings},
+        wish::Asked,
     },
     store::layout::Layout,
 };
@@ -26,6 +29,35 @@ pub fn machine(root: &Path) -> (Arc<Machine>, mpsc::UnboundedReceiver<JobId>) {
     let channels = (mpsc::channel(1).0, rests);
     let (machine, _) = start::machine(config.into(), layout, Zone::utc(), channels, None).expect("a machine");
     (machine, told)
+}
+
+/// Returns what an actor is told of a job whose folder is used in place.
+pub fn update(id: &JobId, root: &Path, program: Vec<String>, settings: Settings, content: ContentHash) -> Update {
+    let script = Script {
+        run_command: "run.sh".to_owned(),
+        dir: Path::new("").into(),
+        script_host: "BashScriptHost",
+        program,
+        in_place_default: true,
+    };
+    let job = Job {
+        id: id.clone(),
+        root: root.into(),
+        script: script.into(),
+        settings: settings.into(),
+        content,
+        files: Manifest::default(),
+        disable_marker: false,
+    };
+    let found = Found {
+        id: id.clone(),
+        root: Arc::clone(&job.root),
+        dir: Path::new("").into(),
+        job: Some(job.into()),
+        problems: Vec::new(),
+        raw_settings: WrittenSettings::default(),
+    };
+    Update { found: found.into(), wishes: Asked::default() }
 }
 
 fn config(root: &Path) -> Config {

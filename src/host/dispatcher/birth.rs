@@ -57,7 +57,7 @@ pub(super) enum Beginning {
     Done,
 }
 
-/// A turn to begin, where many are to. It is over when the actor has begun.
+/// A turn to begin, where many are to. It is over when this is dropped.
 pub type Turn = OwnedSemaphorePermit;
 
 impl Resting {

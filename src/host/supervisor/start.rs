@@ -6,7 +6,7 @@
 
 use std::{pin::pin, sync::Arc};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tracing::warn;
 
 use super::{Supervisor, copy::Copy};
@@ -14,9 +14,6 @@ use crate::{decide::supervise::Event, host::message::Messages, model::run::Trigg
 
 /// Turns to start.
 pub type Turns = Arc<Semaphore>;
-
-/// A turn to start. It is over when this is dropped.
-pub type Turn = OwnedSemaphorePermit;
 
 /// Why a job's actor begins, and with whom it takes turns.
 #[derive(Debug)]

@@ -10,8 +10,8 @@ use crate::{
     host::{message::Ending, trial},
     model::{
         id::JobName,
-        job::{ContentHash, Found, Job, Manifest, Script},
-        settings::{ScheduleSetting, Settings, WrittenSettings},
+        job::ContentHash,
+        settings::{ScheduleSetting, Settings},
     },
     store::occurrences,
 };
@@ -64,31 +64,8 @@ impl World {
 
 fn update(id: &JobId, expression: &str) -> Update {
     let schedule = ScheduleSetting { expression: expression.to_owned(), time_zone: None, args: None, label: None };
-    let script = Script {
-        run_command: "run.sh".to_owned(),
-        dir: Path::new("").into(),
-        script_host: "BashScriptHost",
-        program: vec!["true".to_owned()],
-        in_place_default: false,
-    };
-    let job = Job {
-        id: id.clone(),
-        root: Path::new("/jobs/triggered/due").into(),
-        script: script.into(),
-        settings: Settings { schedules: vec![schedule], ..Settings::default() }.into(),
-        content: ContentHash([0; 16]),
-        files: Manifest::default(),
-        disable_marker: false,
-    };
-    let found = Found {
-        id: id.clone(),
-        root: Arc::clone(&job.root),
-        dir: Path::new("").into(),
-        job: Some(job.into()),
-        problems: Vec::new(),
-        raw_settings: WrittenSettings::default(),
-    };
-    Update { found: found.into(), wishes: Asked::default() }
+    let settings = Settings { schedules: vec![schedule], ..Settings::default() };
+    trial::update(id, Path::new("/jobs/triggered/due"), vec!["true".to_owned()], settings, ContentHash([0; 16]))
 }
 
 #[tokio::test]

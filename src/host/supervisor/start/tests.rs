@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use super::*;
 use crate::{
     host::{
+        dispatcher::Turn,
         keeper::Past,
         machine::Machine,
         message::{Ending, Inbox, JobMessage, Living, Update},
@@ -16,9 +17,8 @@ use crate::{
     },
     model::{
         id::{JobId, JobKind, JobName, RunId},
-        job::{ContentHash, Found, Job, Manifest, Script},
-        settings::{Settings, WrittenSettings},
-        wish::Asked,
+        job::ContentHash,
+        settings::Settings,
     },
 };
 
@@ -104,32 +104,9 @@ fn update(id: &JobId, root: &Path) -> Update {
 }
 
 fn with(id: &JobId, root: &Path, program: Vec<String>, settings: Settings) -> Update {
-    let script = Script {
-        run_command: "run.sh".to_owned(),
-        dir: Path::new("").into(),
-        script_host: "BashScriptHost",
-        program,
-        in_place_default: true,
-    };
-    let job = Job {
-        id: id.clone(),
-        root: root.into(),
-        script: script.into(),
-        // Another one with other settings.
-        content: ContentHash([u8::try_from(settings.instances).expect("a few"); 16]),
-        settings: settings.into(),
-        files: Manifest::default(),
-        disable_marker: false,
-    };
-    let found = Found {
-        id: id.clone(),
-        root: Arc::clone(&job.root),
-        dir: Path::new("").into(),
-        job: Some(job.into()),
-        problems: Vec::new(),
-        raw_settings: WrittenSettings::default(),
-    };
-    Update { found: found.into(), wishes: Asked::default() }
+    // Another content with other settings.
+    let content = ContentHash([u8::try_from(settings.instances).expect("a few"); 16]);
+    trial::update(id, root, program, settings, content)
 }
 
 #[tokio::test]
