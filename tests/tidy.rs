@@ -17,7 +17,7 @@ use layers::Layer;
 use tree::Source;
 
 /// Crates that hold plain data or make errors: every layer may use them.
-const PLAIN: &[&str] = &["jiff", "schemars", "serde", "serde_json", "thiserror"];
+const PLAIN: &[&str] = &["arcstr", "jiff", "schemars", "serde", "serde_json", "thiserror"];
 
 /// Crates by which asynchronous layers talk.
 const ASYNC: &[&str] = &["bytes", "futures_channel", "futures_util", "tokio", "tokio_stream", "tracing"];
@@ -118,7 +118,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         files: "src/cli/",
         // Spelling is no decision: `near` finds the name that was meant.
-        modules: &["model", "api::wire", "decide::near", "os::tls", "cli"],
+        modules: &["model", "api::wire", "decide::near", "os::machine", "os::tls", "cli"],
         crates: CLI,
         never: &["std::process::Command"],
     },

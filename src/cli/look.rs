@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::{
     cli::{error::CliError, place::Place},
     model::time::Wall,
+    os::machine,
 };
 
 /// The flags that choose a form of output.
@@ -99,7 +100,7 @@ impl Session {
         let plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || env::var_os("TERM").is_some_and(|value| value == "dumb");
         let color = terminal && !plain;
-        Self { terminal, color, ..Self::writing(place, now, TimeZone::system(), Box::new(io::stdout())) }
+        Self { terminal, color, ..Self::writing(place, now, machine::zone(), Box::new(io::stdout())) }
     }
 
     /// Makes one that writes plain answers to `out`.

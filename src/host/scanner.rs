@@ -181,8 +181,8 @@ impl Scanner {
                 self.read_unsettled(&clock).await;
                 replies.push(self.watch_then());
             } else if is_all {
-                // Read once more when folders are watched, which took tables of all: with that the start is over.
-                memory::spare_little();
+                // Read once more when folders are watched, which took tables of all.
+                memory::is_over(memory::Last::Watched);
             }
             let is_news = self.some.as_ref().is_none_or(|some| !some.is_empty());
             if (is_news || !replies.is_empty()) && !self.tell(replies).await {

@@ -215,6 +215,14 @@ pub struct Found {
     pub raw_settings: WrittenSettings,
 }
 
+impl Found {
+    /// Makes the same of pieces of its own, but for those that other jobs share.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        Self { job: self.job.as_deref().map(|job| Arc::new(job.clone())), ..self.clone() }
+    }
+}
+
 /// What should be: every folder.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Desired {

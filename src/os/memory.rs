@@ -5,48 +5,69 @@
 //! 64 KiB at a time; a host with nothing to do needs next to nothing. And it fills the heap: with ten thousand folders, lists
 //! of all of them take some megabytes, which the allocator keeps when they are gone.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Things, such as files and jobs, that leave megabytes behind: fewer are not worth the milliseconds.
 pub const THINGS_MANY: usize = 10_000;
 
-/// While the host starts: free bytes at the end of an arena from which they are given back, and size from which a piece is given
-/// back by itself. What the arenas of threads keep at their ends is out of reach for [`give_back`]. Pieces for files that are read
-/// are smaller, so that the kernel need not find their pages again for each.
+/// What the allocator keeps though it is free, in bytes.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-const SPARE_AT_START: [libc::c_int; 2] = [128 * 1024, 1024 * 1024];
+struct Bounds {
+    /// Free bytes at the end of an arena from which they are given back. glibc looks after a piece of at least 64 KiB went.
+    end: libc::c_int,
+    /// What then stays there.
+    stays: libc::c_int,
+    /// Size from which a piece is given back by itself.
+    piece: libc::c_int,
+}
 
-/// The same when it has started. With less, lists of ten thousand jobs and searches in logs make the kernel find the same pages
-/// again and again: one of 300 MB took 0.83 s with 1 MiB, 0.60 with this, 0.48 without a bound.
+/// While the host starts. What the arenas of threads keep at their ends is out of reach for [`give_back`]. Pieces for files that
+/// are read are smaller, so that the kernel need not find their pages again for each.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-const SPARE: [libc::c_int; 2] = [8 * 1024 * 1024; 2];
+const SPARE_AT_START: Bounds = Bounds { end: 64 * 1024, stays: 0, piece: 1024 * 1024 };
 
-/// Whether the heap keeps next to nothing.
-static KEEPS_LEAST: AtomicBool = AtomicBool::new(false);
+/// When it has started. With less, lists of ten thousand jobs and searches in logs make the kernel find the same pages again and
+/// again: one of 300 MB took 0.83 s with 1 MiB, 0.60 with this, 0.48 without a bound. What stays is glibc's own choice.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const SPARE: Bounds = Bounds { end: 8 * 1024 * 1024, stays: 128 * 1024, piece: 8 * 1024 * 1024 };
+
+/// What a start does last, each in its own time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Last {
+    /// Folders are watched, and were read once more.
+    Watched = 1,
+    /// Jobs that begin with the host have begun, and what that took was given back.
+    Begun = 2,
+}
+
+/// What is still to come of the start: each of [`Last`] a bit. As long as there is any, the heap keeps next to nothing.
+static TO_COME: AtomicU8 = AtomicU8::new(0);
 
 /// Lets the heap keep next to nothing that is free, for the time of the start. By itself glibc learns from the largest piece that
 /// was ever freed how much it may keep, up to 64 MiB for each thread that allocates. Called before there are threads.
 pub fn spare_least() {
-    KEEPS_LEAST.store(true, Ordering::Relaxed);
+    TO_COME.store(Last::Watched as u8 | Last::Begun as u8, Ordering::Relaxed);
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    bound(SPARE_AT_START);
+    bound(&SPARE_AT_START);
 }
 
-/// Ends what [`spare_least`] began: the heap may keep a little. Where it never began, as in a program that embeds a host, the heap
-/// is left as it is.
-pub fn spare_little() {
-    if KEEPS_LEAST.swap(false, Ordering::Relaxed) {
+/// Says that a part of the start is over. With the last one ends what [`spare_least`] began: the heap may keep a little. Where it
+/// never began, as in a program that embeds a host, the heap is left as it is.
+pub fn is_over(part: Last) {
+    if TO_COME.fetch_and(!(part as u8), Ordering::Relaxed) == part as u8 {
         #[cfg(all(target_os = "linux", target_env = "gnu"))]
-        bound(SPARE);
+        bound(&SPARE);
     }
 }
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[expect(unsafe_code, reason = "what the compiler cannot check is said below")]
-fn bound([end, piece]: [libc::c_int; 2]) {
-    for (setting, bytes) in [(libc::M_TRIM_THRESHOLD, end), (libc::M_MMAP_THRESHOLD, piece)] {
+fn bound(&Bounds { end, stays, piece }: &Bounds) {
+    for (setting, bytes) in [(libc::M_TRIM_THRESHOLD, end), (libc::M_TOP_PAD, stays), (libc::M_MMAP_THRESHOLD, piece)] {
         // SAFETY: it sets a number of the allocator's. Other threads may read it meanwhile: it is one aligned word, of which they
-        // see the old value or the new, and both will do at any time. glibc itself changes these two so while it learns.
+        // see the old value or the new, and both will do at any time. glibc itself changes the first and the last so while it
+        // learns.
         unsafe { libc::mallopt(setting, bytes) };
     }
 }
@@ -86,6 +107,9 @@ mod linux {
     /// Lies among the constants, which are mapped apart from the code.
     static CONSTANT: [u8; 8] = *b"constant";
 
+    /// How the names of the libraries begin that the program is linked with: they stay where they are as long as it lives.
+    const LIBRARIES: [&str; 4] = ["libc.so.", "libm.so.", "libgcc_s.so.", "ld-linux"];
+
     pub fn give_back() {
         // Who cannot tell what is mapped gives nothing back.
         if let Ok(mappings) = fs::read_to_string("/proc/self/smaps") {
@@ -101,14 +125,14 @@ mod linux {
     #[expect(unsafe_code, reason = "what the compiler cannot check is said below")]
     fn unmap(mapping: Range<usize>) {
         // SAFETY: the pages are those of a file, to the byte, and nobody may write to them: `clean` chooses no other.
-        // Whoever reads or runs one next has it from the file again. What lies there is our code or our constants, which
-        // nobody unmaps while we run, so nothing else can have come to the place.
+        // Whoever reads or runs one next has it from the file again. What lies there is our code or our constants, or those
+        // of libraries that we are linked with, which nobody unmaps while we run, so nothing else can have come to the place.
         let _ =
             unsafe { madvise(ptr::with_exposed_provenance_mut(mapping.start), mapping.len(), Advice::LinuxDontNeed) };
     }
 
-    /// Returns the mappings that hold one of `places`, are of a file, cannot be written to and never were. `mappings` is the
-    /// text of `/proc/self/smaps`.
+    /// Returns the mappings that hold one of `places` or are of one of [`LIBRARIES`], are of a file, cannot be written to and never
+    /// were. `mappings` is the text of `/proc/self/smaps`.
     pub(super) fn clean(mappings: &str, places: [usize; 2]) -> Vec<Range<usize>> {
         let mut found = Vec::new();
         let mut candidate = None;
@@ -148,15 +172,22 @@ mod linux {
             Some(Self { addresses, rights, path: words.nth(3).unwrap_or_default().trim_start() })
         }
 
+        fn is_library(&self) -> bool {
+            let name = self.path.rsplit('/').next().unwrap_or_default();
+            LIBRARIES.iter().any(|library| name.starts_with(library))
+        }
+
         fn is_constant(&self, places: [usize; 2]) -> bool {
             matches!(self.rights, "r--p" | "r-xp")
                 && self.path.starts_with('/')
-                && places.iter().any(|place| self.addresses.contains(place))
+                && (places.iter().any(|place| self.addresses.contains(place)) || self.is_library())
         }
     }
 
     #[cfg(test)]
     mod tests {
+        use std::slice;
+
         use super::*;
 
         const MAPPINGS: &str = "\
@@ -180,17 +211,30 @@ Swap:                  0 kB
 c000-d000 r-xp 00000000 00:00 0 
 Anonymous:             0 kB
 Swap:                  0 kB
+e000-f000 r-xp 00000000 fe:00 78                         /usr/lib/libm.so.6
+Anonymous:             0 kB
+Swap:                  0 kB
+f000-10000 r--p 00000000 fe:00 78                        /usr/lib/libm.so.6
+Anonymous:             4 kB
+Swap:                  0 kB
+10000-11000 r--p 00000000 fe:00 79                       /data/libm.so.6/job_log.txt
+Anonymous:             0 kB
+Swap:                  0 kB
+11000-12000 rw-p 00000000 fe:00 78                       /usr/lib/libm.so.6
+Anonymous:             0 kB
+Swap:                  0 kB
 d000-e000 r--p 00000000 fe:00 77                         /opt/a b/webjobd
 Anonymous:             0 kB
 ";
 
         #[test]
         fn only_what_equals_its_file_goes() {
-            assert_eq!(clean(MAPPINGS, [0x3010, 0x1000]), vec![0x1000_usize..0x3000, 0x3000..0x9000]);
-            assert_eq!(clean(MAPPINGS, [0x8fff, 0x9000]), vec![0x3000_usize..0x9000]);
-            // Filled in, swapped out, writable, of no file, or cut off: any of them may differ from the file.
-            for place in [0x9000, 0xa000, 0xb000, 0xc000, 0xd000, 0xf000] {
-                assert!(clean(MAPPINGS, [place, place]).is_empty(), "{place:x}");
+            let library = 0xe000_usize..0xf000;
+            assert_eq!(clean(MAPPINGS, [0x3010, 0x1000]), vec![0x1000..0x3000, 0x3000..0x9000, library.clone()]);
+            assert_eq!(clean(MAPPINGS, [0x8fff, 0x9000]), vec![0x3000..0x9000, library.clone()]);
+            // Filled in, swapped out, writable, of no file, or cut off: any of them may differ from the file. Another file may go.
+            for place in [0x9000, 0xa000, 0xb000, 0xc000, 0xd000, 0x12000] {
+                assert_eq!(clean(MAPPINGS, [place, place]), slice::from_ref(&library), "{place:x}");
             }
         }
 

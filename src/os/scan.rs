@@ -76,7 +76,9 @@ pub fn scan_all<T: Send>(
         let scan = scan_job(id, root, seen, time(id));
         Ok::<_, Infallible>(each(id, scan))
     });
-    cache.put_all(work.into_iter().map(|item| item.into_inner().unwrap_or_else(PoisonError::into_inner).1));
+    // Anew, since they lie among what was only needed for the scan, some in the heap of a thread that is gone.
+    let seen = work.into_iter().map(|item| item.into_inner().unwrap_or_else(PoisonError::into_inner).1);
+    cache.put_all(seen.map(|(id, seen)| (id, seen.clone())));
     done
 }
 

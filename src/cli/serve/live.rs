@@ -211,6 +211,7 @@ async fn give_back(host: HostHandle) {
     pause(Some(REST)).await;
     // One that does not come to it costs nothing but memory.
     let _ = task::spawn_blocking(memory::give_back).await;
+    memory::is_over(memory::Last::Begun);
 }
 
 /// Waits for so long; for ever without a time.

@@ -57,6 +57,16 @@ pub(super) enum Outcome {
     Found { found: Arc<Found>, unsettled: bool },
 }
 
+impl Outcome {
+    /// Makes the same in other places of the heap.
+    fn anew(self) -> Self {
+        match self {
+            Self::Found { found, unsettled } => Self::Found { found: Arc::new(found.anew()), unsettled },
+            same @ (Self::Gone | Self::Unchanged) => same,
+        }
+    }
+}
+
 impl Reader {
     /// Reads what is due; `known` is the picture so far.
     pub(super) fn read(&mut self, due: &[Due], now: &Now, known: &Desired) -> Read {
@@ -68,6 +78,9 @@ impl Reader {
             self.cache.retain(|id| folders.jobs.contains_key(id));
             let jobs =
                 scan::scan_all(&folders.jobs, &mut self.cache, time, |id, scan| (id.clone(), conclude(&around, scan)));
+            // What is kept lies among what was only needed to work it out, some of it in the heap of a thread that is gone: made anew it
+            // lies together, and whole pages of the rest can be given back.
+            let jobs = jobs.into_iter().map(|(id, outcome)| (id, outcome.anew())).collect();
             return Read::Everything { folders, jobs };
         }
         let jobs = due.iter().filter_map(|due| match due {

@@ -27,7 +27,7 @@ pub struct HashCache {
 }
 
 /// What was seen of one job folder.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Seen {
     /// Of the whole folder, when it was at rest.
     fingerprint: Option<Fingerprint>,
