@@ -15,12 +15,12 @@ use crate::{
     host::{app_settings::AppSettings, view::View},
     model::{
         id::{JobId, JobKind},
-        log::{Level, LineStyle, LogPolicy},
+        log::{Level, LogPolicy},
         time::Now,
     },
     store::{
         layout::Layout,
-        log::{LogFile, LogName, LogWriter, Packer, Sharing},
+        log::{Alike, LogFile, LogName, LogWriter, Sharing},
     },
 };
 
@@ -49,20 +49,9 @@ struct Block {
 
 impl AppLog {
     /// Starts what writes the log. Called within a runtime.
-    pub fn start(
-        settings: &Arc<AppSettings>,
-        layout: &Layout,
-        style: &LineStyle,
-        packer: &Packer,
-        view: &Arc<View>,
-    ) -> Self {
-        let file = LogFile {
-            dir: layout.application_log(),
-            name: LogName::new(NAME),
-            sharing: Sharing::Shared,
-            instance: layout.instance().clone(),
-        };
-        let writer = LogWriter::new(file, style.clone(), LogPolicy::default(), packer.clone());
+    pub fn start(settings: &Arc<AppSettings>, layout: &Layout, alike: &Arc<Alike>, view: &Arc<View>) -> Self {
+        let file = LogFile { dir: layout.application_log().into(), name: LogName::new(NAME), sharing: Sharing::Shared };
+        let writer = LogWriter::new(file, Arc::clone(alike), LogPolicy::default());
         let (blocks, written) = mpsc::channel(BLOCKS_MAX);
         let left_out = Arc::new(AtomicU64::new(0));
         tokio::spawn(write(writer, written, Arc::clone(&left_out)));

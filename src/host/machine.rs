@@ -29,7 +29,7 @@ use crate::{
         event::{EventId, News},
         id::{JobId, JobKind, RunId},
         job::Job,
-        log::{LineStyle, LogPolicy},
+        log::LogPolicy,
         run::{RunRecord, Trigger},
         settings::LogSetting,
         time::{Now, Wall},
@@ -43,7 +43,7 @@ use crate::{
     store::{
         index::Index,
         layout::Layout,
-        log::{LogFile, LogName, LogWriter, Packer, Sharing},
+        log::{Alike, LogFile, LogName, LogWriter, Sharing},
         open_runs::OpenRuns,
     },
 };
@@ -77,8 +77,6 @@ pub struct Machine {
     pub rehearsals: Rehearsals,
     /// Removes records that are no longer kept.
     pub pruner: Pruner,
-    /// Compresses rolled logs.
-    pub packer: Packer,
     /// What everybody may see.
     pub view: Arc<View>,
     /// The number before that of the host's first event.
@@ -87,8 +85,8 @@ pub struct Machine {
     pub environment: Environment,
     /// Kudu's app settings, and what holds for all jobs by them.
     pub settings: Arc<AppSettings>,
-    /// How lines of logs begin.
-    pub style: LineStyle,
+    /// What all logs have alike.
+    pub logs: Arc<Alike>,
     /// When the host began.
     pub began: Wall,
     /// Where the output of all jobs goes, besides their own logs.
@@ -128,9 +126,8 @@ impl Machine {
 
     /// Makes the writer of any log.
     pub fn log_named(&self, dir: PathBuf, name: &str, sharing: Sharing, policy: LogPolicy) -> Arc<LogWriter> {
-        let instance = self.layout.instance().clone();
-        let file = LogFile { dir, name: LogName::new(name), sharing, instance };
-        Arc::new(LogWriter::new(file, self.style.clone(), policy, self.packer.clone()))
+        let file = LogFile { dir: dir.into(), name: LogName::new(name), sharing };
+        Arc::new(LogWriter::new(file, Arc::clone(&self.logs), policy))
     }
 
     /// Notes in the journal, and in the index, that a run began.

@@ -1,6 +1,6 @@
 //! What a job's actor may be told. Both kinds of actors take the same messages; each does what fits its kind.
 
-use std::{future::poll_fn, sync::Arc};
+use std::sync::Arc;
 
 use futures_channel::mpsc;
 use tokio::task::JoinHandle;
@@ -17,15 +17,13 @@ use crate::{
     },
 };
 
-/// Messages that wait for an actor, besides one of each sender; when it is full, the reconciler waits.
-const INBOX_MAX: usize = 32;
-
-/// Where an actor's messages go. Its channel makes room when a message comes: most actors never get one.
+/// Where an actor's messages go. Its channel makes room when a message comes: most actors never get one. Telling never waits, so
+/// that a job that is busy holds up no other; whoever asks for something waits for the answer before asking again.
 #[derive(Clone, Debug)]
-pub struct Inbox(mpsc::Sender<Box<JobMessage>>);
+pub struct Inbox(mpsc::UnboundedSender<Box<JobMessage>>);
 
 /// Where an actor takes its messages from.
-pub type Messages = mpsc::Receiver<Box<JobMessage>>;
+pub type Messages = mpsc::UnboundedReceiver<Box<JobMessage>>;
 
 impl Inbox {
     /// Makes an empty one.
@@ -35,12 +33,12 @@ impl Inbox {
 
     /// Makes one with messages in it.
     pub fn with(waiting: Vec<JobMessage>) -> (Self, Messages) {
-        let (inbox, messages) = mpsc::channel(INBOX_MAX.max(waiting.len()));
-        let mut inbox = Self(inbox);
+        let (inbox, messages) = mpsc::unbounded();
+        let inbox = Self(inbox);
         for message in waiting {
-            // There is room for all, and somebody to take them.
-            if let Err(left) = inbox.0.try_send(Box::new(message)) {
-                left.into_inner().refuse();
+            // There is somebody to take them.
+            if let Err(left) = inbox.send(message) {
+                left.refuse();
             }
         }
         (inbox, messages)
@@ -51,16 +49,12 @@ impl Inbox {
         self.0.is_closed()
     }
 
-    /// Waits for room and tells the actor.
+    /// Tells the actor.
     ///
     /// # Errors
     /// When it has ended: then the message comes back.
-    pub async fn send(&mut self, message: impl Into<Box<JobMessage>>) -> Result<(), Box<JobMessage>> {
-        let message = message.into();
-        match poll_fn(|cx| self.0.poll_ready(cx)).await {
-            Ok(()) => self.0.try_send(message).map_err(mpsc::TrySendError::into_inner),
-            Err(_) => Err(message),
-        }
+    pub fn send(&self, message: impl Into<Box<JobMessage>>) -> Result<(), Box<JobMessage>> {
+        self.0.unbounded_send(message.into()).map_err(mpsc::TrySendError::into_inner)
     }
 }
 

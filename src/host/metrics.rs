@@ -175,6 +175,10 @@ impl Metrics {
                 self.memory.get_or_create(&label).set(i64::try_from(usage.memory).unwrap_or(i64::MAX));
             }
             let used = remembered.map_or(Duration::ZERO, |known| known.cpu_of_ended) + usage.unwrap_or_default().cpu;
+            if remembered.is_some() || !job.active.is_empty() {
+                // Shown as 0 until something is printed.
+                drop(self.log_bytes.get_or_create(&label));
+            }
             let cpu = self.cpu.get_or_create(&label);
             // What a process used that nobody waited for is lost at its end; a counter never goes back for it.
             cpu.inc_by((used.as_secs_f64() - cpu.get()).max(0.0));

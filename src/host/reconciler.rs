@@ -184,10 +184,13 @@ impl Reconciler {
         // What other hosts ask from here on is not heeded.
         self.watch = None;
         let told = *stop.borrow_and_update();
-        self.tell_all(ending(told)).await;
+        for inbox in self.actors.inboxes().chain(self.left.values()) {
+            // One that has ended needs no telling.
+            let _ = inbox.send(JobMessage::End(ending(told)));
+        }
         let actors = self.actors.take_living();
         let left = std::mem::take(&mut self.left).into_values();
-        let mut inboxes: Vec<_> = actors.iter().map(|living| living.inbox.clone()).chain(left).collect();
+        let inboxes: Vec<_> = actors.iter().map(|living| living.inbox.clone()).chain(left).collect();
         let ended = async {
             for living in actors {
                 // One that let go at this moment has nothing to end. One that panicked has told so already.
@@ -199,8 +202,8 @@ impl Reconciler {
         };
         let hurried = async {
             if told != Stopping::Now && stop.wait_for(|stop| *stop == Stopping::Now).await.is_ok() {
-                for inbox in &mut inboxes {
-                    let _ = inbox.send(JobMessage::End(Ending::HostKilled)).await;
+                for inbox in &inboxes {
+                    let _ = inbox.send(JobMessage::End(Ending::HostKilled));
                 }
             }
             std::future::pending::<()>().await;
@@ -208,13 +211,6 @@ impl Reconciler {
         tokio::select! {
             () = ended => {}
             () = hurried => {}
-        }
-    }
-
-    async fn tell_all(&mut self, ending: Ending) {
-        for inbox in self.actors.inboxes().chain(self.left.values_mut()) {
-            // One that has ended needs no telling.
-            let _ = inbox.send(JobMessage::End(ending)).await;
         }
     }
 
@@ -250,7 +246,7 @@ impl Reconciler {
         let mut told = Vec::new();
         for change in reconcile::plan(&self.observed, &desired.jobs, some) {
             match change {
-                Change::Retire(id) => self.retire(&id).await,
+                Change::Retire(id) => self.retire(&id),
                 Change::Add(found) => self.add(found),
                 Change::Update(found) => told.extend(self.update(found).await),
             }
@@ -290,15 +286,15 @@ impl Reconciler {
         }
     }
 
-    async fn retire(&mut self, id: &JobId) {
+    fn retire(&mut self, id: &JobId) {
         self.observed.remove(id);
         self.machine.copies.forget(id);
-        let Living { mut inbox, life } = match self.actors.remove(id) {
+        let Living { inbox, life } = match self.actors.remove(id) {
             Some(State::Living(living)) => living,
             Some(State::Resting(_) | State::Gone) => return self.machine.view.remove(id, self.machine.now().wall),
             None => return,
         };
-        let _ = inbox.send(JobMessage::End(Ending::Removed)).await;
+        let _ = inbox.send(JobMessage::End(Ending::Removed));
         self.left.insert(id.clone(), inbox);
         let (id, machine) = (id.clone(), Arc::clone(&self.machine));
         self.leaving.spawn(async move {

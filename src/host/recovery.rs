@@ -89,7 +89,7 @@ async fn of_instance(machine: &Arc<Machine>, instance: &Instance, elsewhere: Opt
         let read = move || {
             let records = unfinished(&machine, &instance, open);
             let mark = |record: &RunRecord| {
-                let data_path = machine.layout.job(&record.job);
+                let data_path = machine.layout.job(&record.job).into();
                 RunMark { instance: instance.clone(), run: record.id, data_path }
             };
             let marks: Vec<RunMark> = records.iter().map(mark).collect();

@@ -25,7 +25,7 @@ use tracing::warn;
 
 pub use self::{finish::Finished, task::chain};
 use self::{
-    orders::{Orders, Tellers, orders},
+    orders::{Order, Orders, Teller, orders},
     task::Task,
 };
 use crate::{
@@ -111,10 +111,8 @@ pub struct Body {
     group: Option<Group>,
     /// The task of a run that is prepared, until its process is started.
     ready: Option<(Box<Task>, Option<WorkCopy>)>,
-    /// Tells the task of a run that prepares itself to start the process.
-    go: Option<oneshot::Sender<()>>,
-    cut: Option<oneshot::Sender<()>>,
-    sweep: Option<oneshot::Sender<()>>,
+    /// Tells its task, once that is on its way.
+    teller: Option<Teller>,
 }
 
 impl Body {
@@ -146,9 +144,7 @@ impl Body {
             activity: Arc::new(Activity::new(now.mono)),
             group: None,
             ready: None,
-            go: None,
-            cut: None,
-            sweep: None,
+            teller: None,
         }
     }
 
@@ -221,12 +217,12 @@ impl Body {
                 }
             }
             LifeAction::AwaitGroup => self.await_group(),
-            LifeAction::CutOutput => give(&mut self.cut),
+            LifeAction::CutOutput => self.tell(Order::Cut),
             LifeAction::Measure => {
                 let cpu = self.group.as_ref().and_then(Group::cpu_time);
                 return Some(LifeEvent::Measured { last_output: Some(self.activity.last()), cpu });
             }
-            LifeAction::Sweep => give(&mut self.sweep),
+            LifeAction::Sweep => self.tell(Order::Sweep),
         }
         None
     }
@@ -279,9 +275,7 @@ impl Body {
         }
         self.log.flush(self.machine.now());
         self.keep_arguments();
-        let (go, gone) = oneshot::channel();
-        self.go = Some(go);
-        tokio::spawn(task.drive(ready, gone, self.orders()));
+        tokio::spawn(task.drive(ready, self.orders()));
         None
     }
 
@@ -289,7 +283,7 @@ impl Body {
     /// task that has made the copy.
     fn start(&mut self) -> Option<LifeEvent> {
         let Some((task, copy)) = self.ready.take() else {
-            give(&mut self.go);
+            self.tell(Order::Go);
             return None;
         };
         let begun = task.begin(copy);
@@ -305,11 +299,17 @@ impl Body {
         }
     }
 
-    /// Returns what the run's task is told by, and keeps the other ends.
+    /// Returns what the run's task is told by, and keeps the other end.
     fn orders(&mut self) -> Orders {
-        let (Tellers { cut, sweep }, orders) = orders();
-        (self.cut, self.sweep) = (Some(cut), Some(sweep));
+        let (teller, orders) = orders();
+        self.teller = Some(teller);
         orders
+    }
+
+    fn tell(&self, order: Order) {
+        if let Some(teller) = &self.teller {
+            teller.give(order);
+        }
     }
 
     fn announce_stop(&mut self) {
@@ -329,14 +329,6 @@ impl Body {
             group.emptied().await;
             facts.tell(run, News::Event(LifeEvent::GroupGone));
         });
-    }
-}
-
-/// Gives an order once.
-fn give(order: &mut Option<oneshot::Sender<()>>) {
-    if let Some(order) = order.take() {
-        // A task that has ended needs no order.
-        let _ = order.send(());
     }
 }
 

@@ -49,7 +49,13 @@ use crate::{
         processors,
         workcopy::WorkCopies,
     },
-    store::{index::Index, layout::Layout, log::Packer, open_runs::OpenRuns, overrides::Overrides},
+    store::{
+        index::Index,
+        layout::Layout,
+        log::{Alike, Packer},
+        open_runs::OpenRuns,
+        overrides::Overrides,
+    },
 };
 
 /// A rolled log is left alone for this long before it is compressed, so that whoever reads it can finish.
@@ -325,11 +331,12 @@ pub(super) fn machine(
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let settings = AppSettings::open(&layout, config.kudu.clone(), zone, &variables.collect());
     let settings = Arc::new(settings.map_err(failed("read the app settings"))?);
-    let style = LineStyle { instance: layout.instance().short().into(), format: config.timestamps };
     let first_event = EventId::before_start(clock.now().wall);
     let view = Arc::new(View::new(first_event));
+    let style = LineStyle { instance: layout.instance().short().into(), format: config.timestamps };
     let packer = Packer::new(PACK_DELAY, processors::give_way);
-    let app_log = AppLog::start(&settings, &layout, &style, &packer, &view);
+    let logs = Arc::new(Alike { instance: layout.instance().clone(), style: Arc::new(style), packer });
+    let app_log = AppLog::start(&settings, &layout, &logs, &view);
     let index = Arc::new(Index::start(&layout, clock.now().wall));
     let machine = Machine {
         layout,
@@ -343,7 +350,6 @@ pub(super) fn machine(
         rests,
         rehearsals: Rehearsals::default(),
         pruner: Pruner::default(),
-        packer,
         view,
         first_event,
         app_log,
@@ -351,7 +357,7 @@ pub(super) fn machine(
         clock,
         environment: Environment::new(settings.with_environment(std::env::vars_os().collect())),
         settings,
-        style,
+        logs,
         open_runs: Mutex::new(open_runs),
         index,
         config,

@@ -77,8 +77,8 @@ pub struct Supervisor {
     restarts: u64,
     /// Held while its first start is on its way.
     turn: Option<Turn>,
-    /// What it was seen to rewrite in its own folder.
-    writes: Writes,
+    /// What it was seen to rewrite in its own folder, once that changed.
+    writes: Option<Box<Writes>>,
     /// What other hosts are told of it.
     word: Word,
     facts: Facts,
@@ -128,7 +128,7 @@ impl Supervisor {
             finished: None,
             restarts: 0,
             turn: None,
-            writes: Writes::default(),
+            writes: None,
             word: Word::default(),
             facts,
         })
@@ -142,7 +142,7 @@ impl Supervisor {
         beginning: Box<Beginning>,
     ) -> Option<Resting> {
         // Boxed, for a task keeps room for all that it may wait for.
-        Box::pin(self.begin_life(*beginning, &mut inbox)).await;
+        Box::pin(self.begin_life(beginning, &mut inbox)).await;
         let mut is_told = true;
         while !self.is_over() {
             self.turn = self.turn.take().filter(|_| self.restarts == 0 && self.copies.iter().any(Copy::is_spawning));
@@ -363,9 +363,10 @@ impl Supervisor {
         let now = self.machine.now();
         let copies: Vec<_> = self.copies.iter().map(|copy| copy.view(now)).collect();
         let bodies = self.copies.iter().filter_map(|copy| copy.body.as_ref());
-        let active: Vec<_> = bodies.map(|body| Arc::clone(&body.record)).collect();
+        let mut active = Vec::with_capacity(bodies.clone().count());
+        active.extend(bodies.map(|body| Arc::clone(&body.record)));
         let status = publish::continuous(&self.found, self.job.is_some(), &copies, now.wall);
-        self.word.set(status.state.kudu(), now.mono);
+        self.word.set(status.state, now.mono);
         let view = JobView {
             found: Arc::clone(&self.found),
             job: self.job.clone(),

@@ -1,7 +1,8 @@
 //! Names: of jobs, runs, instances. Parsed once at the door; valid ever after.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, str::FromStr};
 
+use arcstr::ArcStr;
 use serde::{Deserialize, Serialize};
 
 use crate::model::time::Wall;
@@ -31,7 +32,7 @@ pub enum NameError {
 /// The name of a job: its folder's name, with the case the user gave it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct JobName(Arc<str>);
+pub struct JobName(ArcStr);
 
 impl JobName {
     /// Parses a folder name.
@@ -258,7 +259,7 @@ impl From<RunId> for String {
 /// The name of one host among those that share a root.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Instance(Arc<str>);
+pub struct Instance(ArcStr);
 
 impl Instance {
     /// Makes a name that is safe as a file name: anything but letters, digits, `.`, `-` and `_` becomes `-`.

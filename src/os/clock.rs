@@ -51,13 +51,34 @@ struct Compared {
     steps: u64,
 }
 
-/// Reads both clocks. Clones share their start.
+/// Tells the time.
+pub trait Ticks {
+    /// Reads both clocks.
+    fn now(&self) -> Now;
+}
+
+impl Ticks for Clock {
+    fn now(&self) -> Now {
+        self.now()
+    }
+}
+
+impl<F: Fn() -> Now> Ticks for F {
+    fn now(&self) -> Now {
+        self()
+    }
+}
+
+/// Reads both clocks. Clones are the same clock.
 #[derive(Clone, Debug)]
-pub struct Clock {
+pub struct Clock(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     start: Duration,
     /// Tell of moments and steps of the wall clock; `None` where the system does not report them.
     alarms: Option<Arc<Alarms>>,
-    compared: Arc<Mutex<Compared>>,
+    compared: Mutex<Compared>,
 }
 
 impl Clock {
@@ -69,17 +90,17 @@ impl Clock {
 
     fn with(start: Duration, alarms: Option<Arc<Alarms>>) -> Self {
         let last = Now { mono: Mono(since_boot().saturating_sub(start)), wall: wall_now() };
-        Self { start, alarms, compared: Arc::new(Mutex::new(Compared { last, steps: 0 })) }
+        Self(Arc::new(Parts { start, alarms, compared: Mutex::new(Compared { last, steps: 0 }) }))
     }
 
     /// Returns one that is only read: it has a part in no file of the host's.
     pub fn to_read(&self) -> Self {
-        Self::with(self.start, None)
+        Self::with(self.0.start, None)
     }
 
     /// Reads both clocks.
     pub fn now(&self) -> Now {
-        Now { mono: Mono(since_boot().saturating_sub(self.start)), wall: to_ticks(wall_now()) }
+        Now { mono: Mono(since_boot().saturating_sub(self.0.start)), wall: to_ticks(wall_now()) }
     }
 
     /// Sleeps until the monotonic clock shows `deadline`.
@@ -124,14 +145,14 @@ impl Clock {
 
     /// Returns how often the wall clock was set since the start.
     pub fn steps_so_far(&self) -> u64 {
-        let told = self.alarms.as_ref().map_or(0, |alarms| *alarms.steps.borrow());
+        let told = self.0.alarms.as_ref().map_or(0, |alarms| *alarms.steps.borrow());
         told + if self.hears_steps() { 0 } else { self.compare(self.now()) }
     }
 
     /// Tells everybody that the clock was set, without setting it.
     #[cfg(all(test, target_os = "linux"))]
     pub fn pretend_step(&self) {
-        self.alarms.as_ref().expect("the kernel agrees to report steps").step();
+        self.0.alarms.as_ref().expect("the kernel agrees to report steps").step();
     }
 
     /// Begins to listen for steps of the wall clock.
@@ -141,7 +162,7 @@ impl Clock {
 
     /// Compares both clocks with what they showed last, and returns how often they had run apart so far.
     fn compare(&self, now: Now) -> u64 {
-        let mut compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut compared = self.0.compared.lock().unwrap_or_else(PoisonError::into_inner);
         if ran_apart(compared.last, now) {
             *compared = Compared { last: now, steps: compared.steps + 1 };
         }
@@ -150,14 +171,14 @@ impl Clock {
 
     /// Lets the time until a moment pass, or a part of it.
     async fn pass(&self, moment: Wall, left: Duration) {
-        match self.alarms.as_ref().and_then(|alarms| alarms.set(moment).ok()) {
+        match self.0.alarms.as_ref().and_then(|alarms| alarms.set(moment).ok()) {
             Some(mut alarm) => alarm.rung().await,
             None => tokio::time::sleep(self.slice(left)).await,
         }
     }
 
     fn listener(&self) -> Option<watch::Receiver<u64>> {
-        self.alarms.as_ref().map(|alarms| alarms.steps.subscribe())
+        self.0.alarms.as_ref().map(|alarms| alarms.steps.subscribe())
     }
 
     fn slice(&self, left: Duration) -> Duration {
@@ -165,7 +186,7 @@ impl Clock {
     }
 
     fn hears_steps(&self) -> bool {
-        self.alarms.as_ref().is_some_and(|alarms| alarms.are_attended())
+        self.0.alarms.as_ref().is_some_and(|alarms| alarms.are_attended())
     }
 }
 
@@ -266,7 +287,7 @@ mod tests {
     #[tokio::test]
     async fn a_step_of_the_clock_wakes_whoever_waits_for_it() {
         let clock = Clock::start();
-        let alarms = clock.alarms.clone().expect("the kernel agrees to report steps");
+        let alarms = clock.0.alarms.clone().expect("the kernel agrees to report steps");
         let tomorrow = clock.now().after(Duration::from_secs(86_400)).wall;
         let sleeper = tokio::spawn(async move { clock.until(tomorrow).await });
         while alarms.steps.receiver_count() == 0 {

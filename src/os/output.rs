@@ -30,6 +30,7 @@ use self::{
     framer::{LineFramer, Stamps},
     nap::Napper,
     pace::{LARGE_BYTES, Next, Pace, Turn},
+    pauses::Pauses,
     tap::Tap,
     wait::{pass_on, unless_cut},
 };
@@ -38,13 +39,14 @@ use crate::{
         log::{LineStyle, Stream},
         time::{Mono, Now},
     },
-    os::poller::Poller,
+    os::{clock::Ticks, poller::Poller},
 };
 
 mod buffers;
 mod framer;
 mod nap;
 mod pace;
+mod pauses;
 mod tap;
 mod wait;
 
@@ -55,10 +57,6 @@ const CUT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The first and the longest wait before a refused block is offered again.
 const RETRY_FIRST: Duration = Duration::from_millis(10);
 const RETRY_LONGEST: Duration = Duration::from_secs(1);
-
-/// A line without an end is written as a piece when its stream was quiet for so long, or when it began so long ago.
-const QUIET: Duration = Duration::from_secs(1);
-const PIECE_AGE_MAX: Duration = Duration::from_secs(10);
 
 /// The read ends of what one run prints.
 #[derive(Debug)]
@@ -122,8 +120,7 @@ pub struct PumpEnd {
 pub struct Pump<C> {
     taps: [Tap; 2],
     framers: [LineFramer; 2],
-    /// Until when the end of a begun line is waited for, and when it began.
-    pauses: [Option<Pause>; 2],
+    pauses: Pauses,
     pace: Pace,
     napper: Napper,
     stamps: Stamps,
@@ -132,16 +129,22 @@ pub struct Pump<C> {
     poller: Poller,
 }
 
-impl<C: Fn() -> Now> Pump<C> {
+impl<C: Ticks> Pump<C> {
     /// Takes over the pipes of a run.
     ///
     /// # Errors
     /// When the pipes cannot be watched.
-    pub fn new(pipes: Pipes, style: LineStyle, activity: Arc<Activity>, clock: C, poller: &Poller) -> io::Result<Self> {
+    pub fn new(
+        pipes: Pipes,
+        style: Arc<LineStyle>,
+        activity: Arc<Activity>,
+        clock: C,
+        poller: &Poller,
+    ) -> io::Result<Self> {
         Ok(Self {
             taps: [Tap::new(pipes.stdout, poller)?, Tap::new(pipes.stderr, poller)?],
             framers: Default::default(),
-            pauses: Default::default(),
+            pauses: Pauses::default(),
             pace: Pace::default(),
             napper: Napper::default(),
             stamps: Stamps::new(style),
@@ -202,13 +205,13 @@ impl<C: Fn() -> Now> Pump<C> {
     fn round(&mut self, sink: &mut impl FnMut(&[u8], Now) -> usize) -> Round {
         let mut lent = Buffers::borrow();
         let (block, out) = lent.split();
-        let now = (self.clock)();
+        let now = self.clock.now();
         let mut round = Round::new(now.mono);
         for (index, stream) in Stream::ALL.into_iter().enumerate() {
             let (tap, framer) = (&mut self.taps[index], &mut self.framers[index]);
             let was_open = tap.is_open();
             let n = tap.read(block);
-            let is_due = n == 0 && self.pauses[index].is_some_and(|pause| pause.until <= now.mono);
+            let is_due = n == 0 && self.pauses.is_due(index, now.mono);
             if n > 0 || is_due || (was_open && !tap.is_open()) {
                 self.stamps.set(now.wall);
             }
@@ -224,9 +227,9 @@ impl<C: Fn() -> Now> Pump<C> {
                 framer.pause(self.stamps.prefix(stream), out);
             }
             if is_due {
-                self.pauses[index] = None;
+                self.pauses.is_over(index);
             } else if n > 0 {
-                self.pauses[index] = framer.is_waiting().then(|| Pause::next(self.pauses[index], now.mono));
+                self.pauses.read(index, framer.is_waiting(), now.mono);
             }
             round.bytes[index] = n;
         }
@@ -277,9 +280,9 @@ impl<C: Fn() -> Now> Pump<C> {
     /// Waits until one of the pipes has something to read.
     async fn wait(&mut self, cut: Pin<&mut impl Future<Output = ()>>) -> ControlFlow<()> {
         self.framers.iter_mut().for_each(LineFramer::relax);
-        let pause = self.pauses.iter().flatten().map(|pause| pause.until).min();
+        let pause = self.pauses.next_due();
         // A new timer each time, and none while no line is begun. The round looks whose time it is.
-        let mut pause = pause.map(|until| Box::pin(time::sleep(until.since((self.clock)().mono))));
+        let mut pause = pause.map(|until| Box::pin(time::sleep(until.since(self.clock.now().mono))));
         let taps = &mut self.taps;
         // They only look. Which of the two is first does not matter, the round reads both.
         unless_cut(cut, |cx| {
@@ -308,7 +311,7 @@ impl<C: Fn() -> Now> Pump<C> {
                 // A new timer each time: nothing is lost with it.
                 () = time::sleep(delay) => {}
             }
-            let taken = sink(&held, (self.clock)());
+            let taken = sink(&held, self.clock.now());
             held.drain(..taken);
             delay = (delay * 2).min(RETRY_LONGEST);
         }
@@ -327,7 +330,7 @@ impl<C: Fn() -> Now> Pump<C> {
             bytes += round.bytes();
             held = round.held;
         }
-        let now = (self.clock)();
+        let now = self.clock.now();
         self.stamps.set(now.wall);
         for (stream, framer) in Stream::ALL.into_iter().zip(&mut self.framers) {
             framer.finish(self.stamps.prefix(stream), &mut held);
@@ -348,21 +351,6 @@ enum Then {
     PassOn,
     /// The next look, in its time.
     Go(Next),
-}
-
-/// How long the end of a begun line is waited for.
-#[derive(Clone, Copy, Debug)]
-struct Pause {
-    until: Mono,
-    began: Mono,
-}
-
-impl Pause {
-    /// After more of the line has come.
-    fn next(before: Option<Self>, now: Mono) -> Self {
-        let began = before.filter(|pause| pause.until > now).map_or(now, |pause| pause.began);
-        Self { until: (now + QUIET).min(began + PIECE_AGE_MAX), began }
-    }
 }
 
 /// What one look at both pipes brought.

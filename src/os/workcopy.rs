@@ -14,6 +14,7 @@
 //!
 //! It must never delete a folder in which a process still stands, nor follow a link when it deletes.
 
+mod copied;
 mod copy;
 mod near;
 mod private;
@@ -25,25 +26,20 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
+pub use copied::WorkCopy;
+use copied::{Common, Copied};
 pub use private::private_folder;
 
 use crate::{
-    model::{
-        id::JobId,
-        job::{ContentHash, Job},
-        time::Wall,
-    },
+    model::{id::JobId, job::Job, time::Wall},
     os::{
         file, memory,
-        workcopy::{
-            copy::{Stamp, Step},
-            remove::Unneeded,
-        },
+        workcopy::{copy::Step, remove::Unneeded},
     },
 };
 
@@ -51,8 +47,6 @@ use crate::{
 pub const DEAD_HOST_AGE: Duration = Duration::from_secs(24 * 3600);
 /// Files that are looked at before a copy is used again; of a larger copy, only its script.
 const LOOKED_AT_MAX: usize = 2000;
-/// Files of a copy that are deleted by name; others are listed.
-const KNOWN_MAX: usize = 4;
 
 /// Entries of a folder that is copied by whoever wants it, and bytes of its files: on a disk of this machine it is hardly more
 /// work than to wake another thread and to be woken by it.
@@ -103,14 +97,12 @@ pub enum CopyError {
 /// The working copies of one host.
 #[derive(Debug)]
 pub struct WorkCopies {
-    temp: PathBuf,
+    common: Arc<Common>,
     slots: Mutex<BTreeMap<JobId, Slot>>,
-    trash: Trash,
     leftovers: Mutex<Vec<PathBuf>>,
     /// Whether there were any: then a name may be taken.
     has_leftovers: bool,
-    next: Mutex<u64>,
-    closed: Closed,
+    next: AtomicU64,
     /// Where little folders are copied at once.
     near: Option<near::Device>,
     _lock: fs::File,
@@ -118,48 +110,6 @@ pub struct WorkCopies {
 
 /// The newest copy of a job. Its lock is held while a copy is made, so that runs that start at once share one.
 type Slot = Arc<Mutex<Option<Arc<Copied>>>>;
-/// Copies that nobody needs any more.
-type Trash = Arc<Mutex<Vec<Unneeded>>>;
-/// Whether the host ends: then nothing more is copied, and a copy that is given up goes at once.
-type Closed = Arc<AtomicBool>;
-
-/// Where a run works. The folder stays as long as this, or a clone of it, is held.
-#[derive(Clone, Debug)]
-pub struct WorkCopy {
-    root: Arc<Path>,
-    _copied: Option<Arc<Copied>>,
-}
-
-impl WorkCopy {
-    /// Returns the folder that stands for the job's own: its copy, or itself for a job that runs in place.
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-}
-
-#[derive(Debug)]
-struct Copied {
-    path: Arc<Path>,
-    content: ContentHash,
-    /// Of the files that are looked at before it is used again.
-    stamps: Box<[(String, Stamp)]>,
-    trash: Trash,
-    closed: Closed,
-}
-
-impl Drop for Copied {
-    fn drop(&mut self) {
-        let known = if self.stamps.len() <= KNOWN_MAX { mem::take(&mut self.stamps) } else { Box::default() };
-        let known = known.into_iter().map(|(file, _)| file).collect();
-        let unneeded = Unneeded { path: self.path.to_path_buf(), known };
-        if self.closed.load(Ordering::Acquire) {
-            // Nobody collects any more; what stays is swept by the next life of the host.
-            let _ = unneeded.remove();
-        } else {
-            lock(&self.trash).push(unneeded);
-        }
-    }
-}
 
 impl WorkCopies {
     /// Takes possession of a temporary folder that belongs to this host alone; it is made when it is missing.
@@ -175,23 +125,14 @@ impl WorkCopies {
         private_folder(&jobs)?;
         let leftovers = remove::copies_in(&jobs);
         let (has_leftovers, leftovers) = (!leftovers.is_empty(), Mutex::new(leftovers));
-        let (slots, trash, next, closed) = Default::default();
-        Ok(Self {
-            temp: temp.to_owned(),
-            slots,
-            trash,
-            leftovers,
-            has_leftovers,
-            next,
-            closed,
-            near: None,
-            _lock: held,
-        })
+        let (trash, closed, slots, next) = Default::default();
+        let common = Arc::new(Common { temp: temp.to_owned(), trash, closed });
+        Ok(Self { common, slots, leftovers, has_leftovers, next, near: None, _lock: held })
     }
 
     /// Lets [`Self::at_once`] copy folders below `jobs`, where these and their copies lie on disks of this machine.
     pub fn near(self, jobs: &Path) -> Self {
-        Self { near: near::device(&self.temp).and(near::device(jobs)), ..self }
+        Self { near: near::device(self.temp()).and(near::device(jobs)), ..self }
     }
 
     /// Returns a copy of a job's folder as discovery saw it: the one that is there, or a new one. A job that runs in place
@@ -201,7 +142,7 @@ impl WorkCopies {
     /// When the folder is not what discovery saw, or cannot be copied.
     pub fn prepare(&self, job: &Job) -> Result<WorkCopy, CopyError> {
         if job.in_place() {
-            return Ok(WorkCopy { root: Arc::clone(&job.root), _copied: None });
+            return Ok(WorkCopy::InPlace(Arc::clone(&job.root)));
         }
         let slot = self.slot(job);
         let mut newest = lock(&slot);
@@ -213,11 +154,15 @@ impl WorkCopies {
     /// who copies, nor for a share on a network.
     pub fn at_once(&self, job: &Job) -> Option<WorkCopy> {
         if job.in_place() {
-            return Some(WorkCopy { root: Arc::clone(&job.root), _copied: None });
+            return Some(WorkCopy::InPlace(Arc::clone(&job.root)));
         }
         let slot = self.slot(job);
         let mut newest = slot.try_lock().ok()?;
         self.shared(&mut newest, job, || self.copy_little(job)).ok()
+    }
+
+    fn temp(&self) -> &Path {
+        &self.common.temp
     }
 
     fn slot(&self, job: &Job) -> Slot {
@@ -232,17 +177,17 @@ impl WorkCopies {
         make: impl FnOnce() -> Result<Copied, CopyError>,
     ) -> Result<WorkCopy, CopyError> {
         self.go_on()?;
-        let usable = newest.as_ref().filter(|copied| copied.content == job.content && copied.is_intact());
+        let usable = newest.as_ref().filter(|copied| copied.content() == job.content && copied.is_intact());
         let copied = match usable {
             Some(copied) => Arc::clone(copied),
             None => Arc::clone(newest.insert(Arc::new(make()?))),
         };
-        Ok(WorkCopy { root: Arc::clone(&copied.path), _copied: Some(copied) })
+        Ok(WorkCopy::Copied(copied))
     }
 
     /// Copies a folder that is near, unless there is more to it than [`ENTRIES_LITTLE`] and [`BYTES_LITTLE`].
     fn copy_little(&self, job: &Job) -> Result<Copied, CopyError> {
-        let too_much = || failed(&self.temp, io::ErrorKind::FileTooLarge.into());
+        let too_much = || failed(self.temp(), io::ErrorKind::FileTooLarge.into());
         let is_near = self.near.is_some_and(|device| near::is_on(&job.root, device));
         if !is_near || job.files.iter().len() > ENTRIES_LITTLE {
             return Err(too_much());
@@ -267,19 +212,19 @@ impl WorkCopies {
     /// it: the host ends. What is being copied is left off, which is waited for, and nothing is copied any more. Returns
     /// those that could not be deleted.
     pub fn clear(&self) -> Vec<(PathBuf, io::Error)> {
-        self.closed.store(true, Ordering::Release);
+        self.common.closed.store(true, Ordering::Release);
         let slots = mem::take(&mut *lock(&self.slots));
         for slot in slots.into_values() {
             lock(&slot).take();
         }
         let left = self.collect();
-        remove::temp(&self.temp);
+        remove::temp(self.temp());
         left
     }
 
     fn go_on(&self) -> Result<(), CopyError> {
-        match self.closed.load(Ordering::Acquire) {
-            true => Err(failed(&self.temp, io::Error::other("the host is stopping"))),
+        match self.common.closed.load(Ordering::Acquire) {
+            true => Err(failed(self.temp(), io::Error::other("the host is stopping"))),
             false => Ok(()),
         }
     }
@@ -287,7 +232,7 @@ impl WorkCopies {
     /// Deletes copies that nobody needs any more. Returns those that could not be deleted; they are not tried again
     /// before the next start.
     pub fn collect(&self) -> Vec<(PathBuf, io::Error)> {
-        remove::all(mem::take(&mut *lock(&self.trash)))
+        remove::all(mem::take(&mut *lock(&self.common.trash)))
     }
 
     /// Deletes what an earlier life of this host left behind, but for copies in which a process still stands. Call it
@@ -299,9 +244,9 @@ impl WorkCopies {
     /// Deletes the copies of other hosts whose temporary folders lie beside this one's, when they have not lived for
     /// [`DEAD_HOST_AGE`]. Returns what could not be deleted.
     pub fn sweep_dead_hosts(&self, now: Wall) -> Vec<(PathBuf, io::Error)> {
-        let Some(shared) = self.temp.parent() else { return Vec::new() };
+        let Some(shared) = self.temp().parent() else { return Vec::new() };
         let mut left = Vec::new();
-        for temp in remove::folders_in(shared).into_iter().filter(|temp| *temp != self.temp) {
+        for temp in remove::folders_in(shared).into_iter().filter(|temp| *temp != self.temp()) {
             let began = fs::metadata(temp.join("lock")).and_then(|metadata| metadata.modified());
             let age = began.ok().and_then(|time| Wall::try_from(time).ok()).map(|began| now.duration_since(began));
             let old = age.and_then(|age| Duration::try_from(age).ok()).is_some_and(|age| age >= DEAD_HOST_AGE);
@@ -317,19 +262,15 @@ impl WorkCopies {
     }
 
     fn copy(&self, job: &Job, go_on: &(dyn Fn(Step) -> Result<(), CopyError> + Sync)) -> Result<Copied, CopyError> {
-        let folder = self.temp.join("jobs").join(job.id.kind.as_str()).join(job.id.name.as_str());
+        let folder = self.common.folder(&job.id);
         fs::create_dir_all(&folder).map_err(|source| failed(&folder, source))?;
         let are_few = job.files.iter().len() <= LOOKED_AT_MAX;
         let looked_at = |path: &str| are_few || path == job.script.run_command;
         let plan = copy::Plan { go_on, looked_at: &looked_at };
         loop {
-            let number = {
-                let mut next = lock(&self.next);
-                *next += 1;
-                *next
-            };
-            let path = folder.join(format!("{}-{number}", job.content));
-            let part = folder.join(format!(".{}-{number}.part", job.content));
+            let number = self.next.fetch_add(1, Ordering::Relaxed) + 1;
+            let name = Copied::name(job.content, number);
+            let (path, part) = (folder.join(&name), folder.join(format!(".{name}.part")));
             // What an earlier life left behind keeps its name until it is swept.
             if self.has_leftovers && (path.symlink_metadata().is_ok() || part.symlink_metadata().is_ok()) {
                 continue;
@@ -340,26 +281,16 @@ impl WorkCopies {
             });
             memory::tidy_after(job.files.iter().len());
             return match made {
-                Ok(stamps) => {
-                    let (trash, closed) = (Arc::clone(&self.trash), Arc::clone(&self.closed));
-                    Ok(Copied { path: path.into(), content: job.content, stamps: stamps.into(), trash, closed })
-                }
+                Ok(stamps) => Ok(Copied::new(&self.common, &job.id, job.content, number, &stamps)),
                 Err(error) => {
                     // At once: the disk may be full of it.
                     if remove::tree(&part).is_err() {
-                        lock(&self.trash).push(Unneeded { path: part, known: Vec::new() });
+                        lock(&self.common.trash).push(Unneeded { path: part, known: Vec::new() });
                     }
                     Err(error)
                 }
             };
         }
-    }
-}
-
-impl Copied {
-    /// Whether the copied files are as they were when the copy was made; a job may have changed them.
-    fn is_intact(&self) -> bool {
-        self.stamps.iter().all(|(path, stamp)| Stamp::of(&self.path.join(path)).as_ref() == Some(stamp))
     }
 }
 

@@ -32,5 +32,5 @@ pub use self::{
     parts::LogName,
     read::{Chunk, Line, LogView, Page},
     search::{Findings, Found, Order, Pattern, Search, Syntax},
-    write::{LogFile, LogPosition, LogWriter, Sharing},
+    write::{Alike, LogFile, LogPosition, LogWriter, Sharing},
 };

@@ -8,6 +8,7 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::{Arc, LazyLock},
 };
 
 use crate::{
@@ -34,7 +35,22 @@ pub struct OpenRuns {
     /// Nothing while the journal is kept in memory.
     file: Option<File>,
     bytes: u64,
-    open: Open,
+    open: Known,
+}
+
+/// The same in less room: nearly all began with the host, or are the next life of a job, which says all there is to say.
+type Known = BTreeMap<(JobId, RunId), Option<Arc<Trigger>>>;
+
+/// Returns why a run began, for as long as it is open.
+fn kept(trigger: Trigger) -> Arc<Trigger> {
+    static USUAL: LazyLock<[Arc<Trigger>; 2]> = LazyLock::new(|| [Trigger::Startup, Trigger::Restart].map(Arc::new));
+    USUAL.iter().find(|usual| ***usual == trigger).cloned().unwrap_or_else(|| Arc::new(trigger))
+}
+
+/// Returns what was read as it is kept.
+fn known(open: Option<&Open>) -> Known {
+    let open = open.into_iter().flatten();
+    open.map(|(run, trigger)| (run.clone(), trigger.clone().map(kept))).collect()
 }
 
 impl OpenRuns {
@@ -53,7 +69,7 @@ impl OpenRuns {
     /// When it cannot be read or written.
     pub fn open(path: PathBuf) -> Result<(Self, Option<Open>), FileError> {
         let left = Self::read(&path)?;
-        let open = left.clone().unwrap_or_default();
+        let open = known(left.as_ref());
         let (file, bytes) = rewrite(&path, &open)?;
         Ok((Self { path, file: Some(file), bytes, open }, left))
     }
@@ -62,7 +78,7 @@ impl OpenRuns {
     /// of it, as [`Self::open`] does.
     pub fn in_memory(path: PathBuf) -> (Self, Option<Open>) {
         let left = Self::read(&path).ok().flatten();
-        let open = left.clone().unwrap_or_default();
+        let open = known(left.as_ref());
         (Self { path, file: None, bytes: u64::MAX, open }, left)
     }
 
@@ -71,7 +87,7 @@ impl OpenRuns {
     /// # Errors
     /// When the disk does not take it; the run is remembered in memory all the same.
     pub fn begin(&mut self, job: &JobId, run: RunId, trigger: &Trigger) -> io::Result<()> {
-        self.open.insert((job.clone(), run), Some(trigger.clone()));
+        self.open.insert((job.clone(), run), Some(kept(trigger.clone())));
         self.append(&line('+', job, run, Some(trigger)))
     }
 
@@ -112,8 +128,8 @@ fn line(sign: char, job: &JobId, run: RunId, trigger: Option<&Trigger>) -> Strin
     format!("{sign} {run} {job}\t{trigger}\n")
 }
 
-fn rewrite(path: &PathBuf, open: &Open) -> Result<(File, u64), FileError> {
-    let text: String = open.iter().map(|((job, run), trigger)| line('+', job, *run, trigger.as_ref())).collect();
+fn rewrite(path: &PathBuf, open: &Known) -> Result<(File, u64), FileError> {
+    let text: String = open.iter().map(|((job, run), trigger)| line('+', job, *run, trigger.as_deref())).collect();
     file::write_whole(path, text.as_bytes(), Durability::Lazy, Access::Usual)?;
     let opened = OpenOptions::new().append(true).open(path);
     let file = opened.map_err(|source| FileError::Write { path: path.clone(), source })?;

@@ -103,7 +103,7 @@ impl World {
             mark: RunMark {
                 instance: self.instance.clone(),
                 run: RunId::parse(&RUNS.fetch_add(1, Ordering::Relaxed).to_string()).expect("an id"),
-                data_path: self.path("data"),
+                data_path: self.path("data").into(),
             },
         }
     }

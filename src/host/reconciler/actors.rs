@@ -134,8 +134,8 @@ impl Actors {
     }
 
     /// Returns where the actors that live are told.
-    pub(super) fn inboxes(&mut self) -> impl Iterator<Item = &mut Inbox> {
-        self.all.values_mut().filter_map(|actor| actor.state.inbox())
+    pub(super) fn inboxes(&self) -> impl Iterator<Item = &Inbox> {
+        self.all.values().filter_map(|actor| actor.state.inbox())
     }
 
     /// Returns when an actor has to begin that rests.
@@ -192,7 +192,7 @@ impl Actors {
         let message = message.into();
         let Some(actor) = self.all.get_mut(id) else { return Err(message) };
         match &mut actor.state {
-            State::Living(living) => match living.inbox.send(message).await {
+            State::Living(living) => match living.inbox.send(message) {
                 Ok(()) => Ok(()),
                 Err(late) => match self.left_by(id).await {
                     Some(mut resting) => {
@@ -232,8 +232,8 @@ impl Actors {
 
     /// Notes that a job's actor has let go. One that began again meanwhile is left alone.
     pub(super) async fn let_rest(&mut self, id: &JobId) {
-        let inbox = self.all.get_mut(id).and_then(|actor| actor.state.inbox());
-        if inbox.is_some_and(|inbox| inbox.is_closed())
+        let inbox = self.all.get(id).and_then(|actor| actor.state.inbox());
+        if inbox.is_some_and(Inbox::is_closed)
             && let Some(resting) = self.left_by(id).await
         {
             self.settle(id, resting);
@@ -304,9 +304,9 @@ impl Actors {
 
 impl State {
     /// Returns where it is told, when it lives.
-    pub(super) fn inbox(&mut self) -> Option<&mut Inbox> {
+    pub(super) fn inbox(&self) -> Option<&Inbox> {
         match self {
-            Self::Living(living) => Some(&mut living.inbox),
+            Self::Living(living) => Some(&living.inbox),
             Self::Resting(_) | Self::Gone => None,
         }
     }

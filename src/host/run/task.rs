@@ -1,11 +1,15 @@
 //! The task of one run: it owns the process and its pipes, and tells the job's actor what happens to them.
 
-use std::{collections::BTreeMap, io, path::Path, pin::Pin, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, io, path::Path, pin::Pin, sync::Arc, time::Duration};
 
-use tokio::sync::oneshot;
 use tracing::warn;
 
-use super::{Facts, News, aside::Aside, orders::Orders, shutdown_file};
+use super::{
+    Facts, News,
+    aside::Aside,
+    orders::{Order, Orders},
+    shutdown_file,
+};
 use crate::{
     decide::{
         env::{self, RunFacts, Variables},
@@ -22,6 +26,7 @@ use crate::{
         time::Now,
     },
     os::{
+        clock::Clock,
         file,
         output::{self, Activity, Pipes, Pump},
         process::{Child, Outputs, RunMark, SpawnRequest, Starting},
@@ -73,15 +78,12 @@ pub struct Begun {
 
 /// A run whose process was started, with the read ends of what it prints. Boxed, for a task keeps what it is given several times.
 struct Started {
-    pump: Pump<Ticker>,
+    pump: Pump<Clock>,
     // Where a task is dropped in the midst of a run, the child ends before its working copy may go.
     child: Child,
     _copy: Option<WorkCopy>,
     task: Box<Task>,
 }
-
-/// Reads the clock for a pump.
-type Ticker = Box<dyn Fn() -> Now + Send + Sync>;
 
 impl Begun {
     /// Attends to the run until nothing of it is left.
@@ -117,7 +119,7 @@ impl Begun {
 impl Task {
     /// Makes the run's copy unless one is there, once what others have left is mended; orders its start when told to go, and
     /// leaves it to a task of its own from then on.
-    pub async fn drive(self: Box<Self>, ready: Option<WorkCopy>, go: oneshot::Receiver<()>, orders: Orders) {
+    pub async fn drive(self: Box<Self>, ready: Option<WorkCopy>, orders: Orders) {
         let copy = tokio::select! {
             biased;
             // Cancel-safe: nothing else ends this.
@@ -133,7 +135,7 @@ impl Task {
             }
         };
         self.happened(LifeEvent::Prepared);
-        if go.await.is_err() {
+        if !orders.given(Order::Go).await {
             return;
         }
         match self.order(copy.as_ref()) {
@@ -156,14 +158,14 @@ impl Task {
 
     fn order(&self, copy: Option<&WorkCopy>) -> Result<(Starting, Pipes), String> {
         let job = &self.job;
-        let data_path = self.machine.layout.job(&job.id);
+        let data_path = self.data_path();
         let shutdown_file = shutdown_file(&self.machine, &job.id, self.run);
         for folder in shutdown_file.parent().into_iter().chain([&*data_path]) {
             file::create_folders(folder).map_err(|error| chain(&error))?;
         }
-        let path = copy.map_or(&*job.root, WorkCopy::root);
+        let path = copy.map_or(Cow::Borrowed(&*job.root), WorkCopy::root);
         let cwd = path.join(&job.script.dir);
-        let env = self.own_environment(path, &cwd, &shutdown_file)?;
+        let env = self.own_environment(&path, &cwd, &shutdown_file)?;
         let (program, args) = self.command();
         let (out, stdout) = output::pipe_pair().map_err(|error| no_output(&error))?;
         let (err, stderr) = output::pipe_pair().map_err(|error| no_output(&error))?;
@@ -179,6 +181,14 @@ impl Task {
             self.machine.spawner.begin(request, Outputs { stdout: stdout.into(), stderr: stderr.into() }),
             Pipes { stdout: out, stderr: err },
         ))
+    }
+
+    /// Returns the job's data folder. The log of a continuous job lies right there, and they hold its path once.
+    fn data_path(&self) -> Arc<Path> {
+        match self.job.id.kind {
+            JobKind::Continuous => Arc::clone(self.log.dir()),
+            JobKind::Triggered => self.machine.layout.job(&self.job.id).into(),
+        }
     }
 
     /// Tells, once the run has been on its way for a moment, that it lasts. The runtime's timer is good enough for that, and small:
@@ -232,16 +242,14 @@ impl Task {
     }
 
     /// Says what is being started, before anything that it prints, and takes over its output.
-    async fn receive(&self, pipes: Pipes) -> io::Result<Pump<Ticker>> {
+    async fn receive(&self, pipes: Pipes) -> io::Result<Pump<Clock>> {
         let (job, now) = (&self.job, self.machine.now());
         let text = format!("Run script '{}' with script host - '{}'", job.script.run_command, job.script.script_host);
         self.log.sys_before(Level::Info, now, &text);
         // Said before it is known, as Kudu does.
         self.log.sys(Level::Info, now, "Status changed to Running");
-        let clock = self.machine.clock.clone();
-        let ticker: Ticker = Box::new(move || clock.now());
-        let Machine { style, poller, .. } = &*self.machine;
-        Pump::new(pipes, style.clone(), Arc::clone(&self.activity), ticker, poller)
+        let Machine { logs, poller, clock, .. } = &*self.machine;
+        Pump::new(pipes, Arc::clone(&logs.style), Arc::clone(&self.activity), clock.clone(), poller)
     }
 
     /// Returns the program and its arguments: those of the script, then those of the run.
@@ -278,18 +286,22 @@ impl Task {
 }
 
 /// Attends to a run from its start on, until nothing of it is left.
-async fn attend(started: Pin<Box<impl Future<Output = Option<Box<Started>>>>>, Orders { cut, mut sweep }: Orders) {
+async fn attend(started: Pin<Box<impl Future<Output = Option<Box<Started>>>>>, orders: Orders) {
     let Some(mut started) = started.await else { return };
     let Started { task, child, pump, .. } = &mut *started;
+    let task = &**task;
     task.tell(News::Spawned(child.group()));
-    let log_bytes = task.machine.view.metrics().log_bytes(&task.job.id);
-    let take = |lines: &[u8], now| {
+    // Made when something is taken: a run that prints nothing has no counter.
+    let mut log_bytes = None;
+    let take = move |lines: &[u8], now| {
         let taken = task.print(lines, now);
-        log_bytes.inc_by(taken as u64);
+        if taken > 0 {
+            log_bytes.get_or_insert_with(|| task.machine.view.metrics().log_bytes(&task.job.id)).inc_by(taken as u64);
+        }
         taken
     };
     let output = async {
-        let end = pump.run(take, cut).await;
+        let end = pump.run(take, orders.cut()).await;
         if end.bytes_lost > 0 {
             warn!(job = %task.job.id, run = %task.run, bytes = end.bytes_lost, "output was lost: its log took none");
         }
@@ -302,7 +314,7 @@ async fn attend(started: Pin<Box<impl Future<Output = Option<Box<Started>>>>>, O
             // Cancel-safe: the exit is kept and may be asked for again.
             exited = child.exited() => exited,
             // Cancel-safe: only a body that was dropped ends it before the exit, and it wants the run gone.
-            _ = &mut sweep => {
+            _ = orders.given(Order::Sweep) => {
                 // One that cannot be killed is waited for all the same.
                 let _ = child.group().kill();
                 child.exited().await
@@ -312,10 +324,8 @@ async fn attend(started: Pin<Box<impl Future<Output = Option<Box<Started>>>>>, O
         };
         let exit = exited.unwrap_or(Exit::Code(-1));
         task.happened(LifeEvent::Exited { exit });
-        if !sweep.is_terminated() {
-            // A body that was dropped wants the run gone.
-            let _ = sweep.await;
-        }
+        // A body that was dropped wants the run gone.
+        let _ = orders.given(Order::Sweep).await;
         // Boxed, for it is large and done when all else is over.
         Box::pin(child.finish()).await
     };

@@ -35,7 +35,8 @@ impl Supervisor {
         let Some(before) = before else {
             return self.all(&Event::Start(Trigger::Change { what: "the job was added".to_owned() }));
         };
-        let verdict = self.writes.judge(before, job, self.age());
+        let age = self.age();
+        let verdict = self.writes.get_or_insert_default().judge(before, job, age);
         for path in &verdict.new_own {
             warn!(job = %self.id, %path, "a job rewrites a file of its own folder");
             let text = format!("`{path}` keeps changing while the WebJob runs; it no longer restarts it");
@@ -83,7 +84,7 @@ impl Supervisor {
 
     /// Adds to what the folder shows what only its lives show.
     pub(super) fn show_writes(&mut self) {
-        if let Some(problem) = self.writes.problem() {
+        if let Some(problem) = self.writes.as_ref().and_then(|writes| writes.problem()) {
             let problems = self.found.problems.iter().cloned().chain([problem]).collect();
             self.found = Arc::new(Found { problems, ..(*self.found).clone() });
         }

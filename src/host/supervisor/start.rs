@@ -25,7 +25,8 @@ pub struct Beginning {
 impl Supervisor {
     /// Waits for a turn to start, takes in what it is told meanwhile, and starts the job. It waits no longer where that starts it by
     /// itself, or keeps it from being started.
-    pub(super) async fn begin_life(&mut self, Beginning { trigger, turns }: Beginning, inbox: &mut Messages) {
+    pub(super) async fn begin_life(&mut self, beginning: Box<Beginning>, inbox: &mut Messages) {
+        let Beginning { trigger, turns } = *beginning;
         let mut turn = pin!(turns.acquire_owned());
         while self.waits_for_its_turn() {
             tokio::select! {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::model::time::Mono;
+use crate::model::{status::StateWord, time::Mono};
 
 /// How long a word lasts before it is written. Other hosts show it to people.
 const LASTS_AFTER: Duration = Duration::from_millis(100);
@@ -12,17 +12,18 @@ const LASTS_AFTER: Duration = Duration::from_millis(100);
 /// What is written and what is to be.
 #[derive(Debug, Default)]
 pub struct Word {
-    written: Option<&'static str>,
-    now: Option<&'static str>,
+    /// As a state that other hosts are told of by the same word.
+    written: Option<StateWord>,
+    now: Option<StateWord>,
     due: Option<Mono>,
 }
 
 impl Word {
     /// Takes the word as it is now.
-    pub fn set(&mut self, word: &'static str, now: Mono) {
-        self.now = Some(word);
+    pub fn set(&mut self, state: StateWord, now: Mono) {
+        self.now = Some(state);
         self.due = match self.due {
-            _ if self.now == self.written => None,
+            _ if !self.is_news() => None,
             None => Some(now + LASTS_AFTER),
             due @ Some(_) => due,
         };
@@ -36,9 +37,13 @@ impl Word {
     /// Returns what is to be written, now that it is due or nothing follows any more.
     pub fn take(&mut self) -> Option<&'static str> {
         self.due = None;
-        let news = self.now.filter(|_| self.now != self.written);
+        let news = self.now.filter(|_| self.is_news());
         self.written = self.now;
-        news
+        news.map(StateWord::kudu)
+    }
+
+    fn is_news(&self) -> bool {
+        self.now.map(StateWord::kudu) != self.written.map(StateWord::kudu)
     }
 }
 
@@ -51,14 +56,18 @@ mod tests {
         let at = |ms| Mono(Duration::from_millis(ms));
         let mut word = Word::default();
         assert_eq!((word.due(), word.take()), (None, None));
-        word.set("Starting", at(0));
-        word.set("Running", at(10));
+        word.set(StateWord::Starting, at(0));
+        word.set(StateWord::Running, at(10));
         assert_eq!(word.due(), Some(at(100)), "from the first change on, or one that changes all the time never is");
         assert_eq!((word.take(), word.due()), (Some("Running"), None));
-        word.set("Running", at(160));
+        word.set(StateWord::Running, at(160));
         assert_eq!((word.due(), word.take()), (None, None), "it is written");
-        word.set("PendingRestart", at(170));
-        word.set("Running", at(171));
+        word.set(StateWord::Backoff, at(170));
+        word.set(StateWord::Running, at(171));
         assert_eq!((word.due(), word.take()), (None, None), "back before anybody saw it");
+        word.set(StateWord::Done, at(200));
+        assert_eq!(word.take(), Some("Stopped"));
+        word.set(StateWord::Disabled, at(300));
+        assert_eq!((word.due(), word.take()), (None, None), "others are told the same word of it");
     }
 }

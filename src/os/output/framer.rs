@@ -4,7 +4,7 @@
 //! into blocks, and no byte of a line is lost. Only an unfinished line is kept, and never more than
 //! [`LINE_BYTES_MAX`] of it: what is longer goes out in marked pieces. Nothing is allocated per line.
 
-use std::{mem, str};
+use std::{mem, str, sync::Arc};
 
 use memchr::{memchr, memchr_iter, memchr2, memchr2_iter, memrchr2};
 
@@ -194,34 +194,44 @@ impl Text {
 /// The beginnings of lines, written anew only when the time that is shown has changed.
 #[derive(Debug)]
 pub struct Stamps {
-    style: LineStyle,
-    moment: Option<i64>,
+    style: Arc<LineStyle>,
+    /// Made for the first line: many runs print none.
+    made: Option<Box<Made>>,
+}
+
+#[derive(Debug)]
+struct Made {
+    moment: i64,
     prefixes: [Vec<u8>; 2],
 }
 
 impl Stamps {
     /// Makes the beginnings of the lines of one run.
-    pub fn new(style: LineStyle) -> Self {
-        Self { style, moment: None, prefixes: [Vec::new(), Vec::new()] }
+    pub fn new(style: Arc<LineStyle>) -> Self {
+        Self { style, made: None }
     }
 
     /// Sets the time of the lines to come.
     pub fn set(&mut self, now: Wall) {
-        let moment = Some(self.style.format.moment(now));
-        if mem::replace(&mut self.moment, moment) == moment {
-            return;
-        }
-        for (stream, prefix) in Stream::ALL.into_iter().zip(&mut self.prefixes) {
+        let moment = self.style.format.moment(now);
+        let made = match &mut self.made {
+            Some(made) if made.moment == moment => return,
+            Some(made) => made,
+            none => none.insert(Box::new(Made { moment, prefixes: Default::default() })),
+        };
+        made.moment = moment;
+        for (stream, prefix) in Stream::ALL.into_iter().zip(&mut made.prefixes) {
             prefix.clear();
             self.style.prefix(prefix, now, Source::Job(stream), stream.level());
         }
     }
 
-    /// Returns how a line of the stream begins.
+    /// Returns how a line of the stream begins, once the time was set.
     pub fn prefix(&self, stream: Stream) -> &[u8] {
+        let Some(made) = &self.made else { return &[] };
         match stream {
-            Stream::Stdout => &self.prefixes[0],
-            Stream::Stderr => &self.prefixes[1],
+            Stream::Stdout => &made.prefixes[0],
+            Stream::Stderr => &made.prefixes[1],
         }
     }
 }

@@ -21,7 +21,7 @@ fn pipes() -> (Pipes, io::PipeWriter, io::PipeWriter) {
 
 fn pump(pipes: Pipes, activity: &Arc<Activity>) -> Pump<fn() -> Now> {
     let style = LineStyle { instance: "host01".into(), format: Default::default() };
-    Pump::new(pipes, style, Arc::clone(activity), clock as fn() -> Now, &Poller::start().unwrap()).unwrap()
+    Pump::new(pipes, Arc::new(style), Arc::clone(activity), clock as fn() -> Now, &Poller::start().unwrap()).unwrap()
 }
 
 fn on_runtime<T>(work: impl Future<Output = T>) -> T {
@@ -246,7 +246,8 @@ fn a_line_without_an_end_is_written_after_a_moment_of_quiet() {
     let end = on_runtime(async {
         let clock = crate::os::clock::Clock::start();
         let style = LineStyle { instance: "host01".into(), format: Default::default() };
-        let mut pump = Pump::new(pipes, style, Arc::default(), move || clock.now(), &Poller::start().unwrap()).unwrap();
+        let mut pump =
+            Pump::new(pipes, Arc::new(style), Arc::default(), move || clock.now(), &Poller::start().unwrap()).unwrap();
         out.write_all(b"ready?").unwrap();
         let (told, asked) = oneshot::channel();
         let mut told = Some(told);

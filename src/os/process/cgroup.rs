@@ -10,6 +10,7 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::{OsStr, OsString},
     fs, io,
     path::{Path, PathBuf},
     sync::{
@@ -43,7 +44,7 @@ pub struct Cgroups(Arc<Place>);
 
 #[derive(Debug)]
 struct Place {
-    folder: PathBuf,
+    folder: Arc<Path>,
     /// The cgroup that the host was in when it opened the place, as `/proc` calls it.
     own: String,
     made: AtomicU64,
@@ -52,16 +53,18 @@ struct Place {
 }
 
 impl Place {
-    fn at(folder: PathBuf) -> Self {
+    fn at(folder: &Path) -> Self {
         let own = procfs::cgroup(std::process::id()).unwrap_or_default();
-        Self { folder, own, made: AtomicU64::new(0), turn: Arc::new(Semaphore::new(1)) }
+        Self { folder: folder.into(), own, made: AtomicU64::new(0), turn: Arc::new(Semaphore::new(1)) }
     }
 }
 
 /// The cgroup of one run.
 #[derive(Debug)]
 pub(super) struct Cgroup {
-    folder: PathBuf,
+    /// The folder that it lies in, and its name there.
+    place: Arc<Path>,
+    name: Box<OsStr>,
     is_gone: AtomicBool,
 }
 
@@ -81,7 +84,7 @@ impl Cgroups {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             Ok(()) | Err(_) => {}
         }
-        Ok(Self(Arc::new(Place::at(folder))))
+        Ok(Self(Arc::new(Place::at(&folder))))
     }
 
     /// Waits for the turn to move processes, which is over when what is returned is dropped. Cancel-safe.
@@ -126,7 +129,7 @@ impl Cgroups {
     /// when it needs it.
     fn remove_abandoned(&self) {
         let beside = self.0.folder.parent().map(subfolders).unwrap_or_default();
-        for place in beside.iter().filter(|place| **place != self.0.folder && name_of(place).starts_with(PLACE)) {
+        for place in beside.iter().filter(|place| **place != *self.0.folder && name_of(place).starts_with(PLACE)) {
             // One with runs inside is refused.
             let _ = fs::remove_dir(place);
         }
@@ -142,9 +145,10 @@ impl Cgroups {
         let Some(beside) = self.0.folder.parent() else { return Vec::new() };
         let mut found = Vec::new();
         for place in subfolders(beside).iter().filter(|place| name_of(place).starts_with(PLACE)) {
-            for folder in subfolders(place) {
+            let place = Arc::from(&**place);
+            for folder in subfolders(&place) {
                 let mark = name_of(&folder).split('.').nth(1).and_then(|mark| u64::from_str_radix(mark, 16).ok());
-                found.extend(mark.filter(|mark| marks.contains(mark)).map(|mark| (mark, Cgroup::at(folder))));
+                found.extend(mark.filter(|mark| marks.contains(mark)).map(|mark| (mark, Cgroup::of(&place, &folder))));
             }
         }
         found
@@ -154,8 +158,8 @@ impl Cgroups {
     pub(super) fn create(&self, run: RunId, mark: u64) -> io::Result<Cgroup> {
         for _ in 0..CREATES_MAX {
             let number = self.0.made.fetch_add(1, Ordering::Relaxed);
-            let folder = self.0.folder.join(format!("{run}.{mark:x}.{number}"));
-            match fs::create_dir(&folder) {
+            let cgroup = Cgroup::at(&self.0.folder, format!("{run}.{mark:x}.{number}").into());
+            match fs::create_dir(cgroup.folder()) {
                 // Left by an earlier life of the host.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 // Another host found the place empty.
@@ -163,14 +167,14 @@ impl Cgroups {
                     Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
                     Ok(()) | Err(_) => {}
                 },
-                made => return made.map(|()| Cgroup::at(folder)),
+                made => return made.map(|()| cgroup),
             }
         }
         Err(io::ErrorKind::AlreadyExists.into())
     }
 
     fn leftovers(&self) -> Vec<Cgroup> {
-        subfolders(&self.0.folder).into_iter().map(Cgroup::at).collect()
+        subfolders(&self.0.folder).iter().map(|folder| Cgroup::of(&self.0.folder, folder)).collect()
     }
 }
 
@@ -182,30 +186,39 @@ impl Drop for Place {
 }
 
 impl Cgroup {
-    fn at(folder: PathBuf) -> Self {
-        Self { folder, is_gone: AtomicBool::new(false) }
+    fn at(place: &Arc<Path>, name: OsString) -> Self {
+        Self { place: Arc::clone(place), name: name.into(), is_gone: AtomicBool::new(false) }
+    }
+
+    /// Returns the one that a folder in a place is.
+    fn of(place: &Arc<Path>, folder: &Path) -> Self {
+        Self::at(place, folder.file_name().unwrap_or_default().to_owned())
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.place.join(&*self.name)
     }
 
     /// Moves a process in; what it has started before stays out. Some 10 ms, for the kernel waits until all processors have
     /// seen that nobody may start or end meanwhile (`cgroup_threadgroup_rwsem`), and less right after another move.
     pub(super) fn add(&self, pid: u32) -> io::Result<()> {
-        fs::write(self.folder.join("cgroup.procs"), pid.to_string())
+        fs::write(self.folder().join("cgroup.procs"), pid.to_string())
     }
 
     /// Lists the processes inside, those of groups that they made themselves included.
     pub(super) fn members(&self) -> Vec<u32> {
-        members_below(&self.folder)
+        members_below(&self.folder())
     }
 
     /// Kills everyone inside at once, forks in progress included. Needs Linux 5.14; before, members are killed one by one.
     pub(super) fn kill(&self) {
-        let _ = fs::write(self.folder.join("cgroup.kill"), "1");
+        let _ = fs::write(self.folder().join("cgroup.kill"), "1");
     }
 
     /// Removes the group when nobody is inside, neither in it nor in a group within; tells whether it is gone. Those who
     /// are dead and not reaped do not count.
     pub(super) fn remove_empty(&self) -> bool {
-        let is_gone = self.is_gone.load(Ordering::Relaxed) || fs::remove_dir(&self.folder).is_ok();
+        let is_gone = self.is_gone.load(Ordering::Relaxed) || fs::remove_dir(self.folder()).is_ok();
         self.is_gone.store(is_gone, Ordering::Relaxed);
         is_gone
     }
@@ -213,7 +226,7 @@ impl Cgroup {
     /// Removes the group, with those that were made inside. One that is not empty stays.
     pub(super) fn remove(&self) {
         if !self.remove_empty() {
-            remove_below(&self.folder);
+            remove_below(&self.folder());
         }
     }
 }
@@ -303,7 +316,7 @@ mod tests {
         let place = |name: &str| {
             let folder = base.path().join(name);
             fs::create_dir(&folder).expect("a folder");
-            Cgroups(Arc::new(Place::at(folder)))
+            Cgroups(Arc::new(Place::at(&folder)))
         };
         let (own, other, busy) = (place("webjobd.own"), place("webjobd.other"), place("webjobd.busy"));
         let run = RunId::parse("201605190150326541").expect("an id");
@@ -311,8 +324,8 @@ mod tests {
         fs::create_dir(base.path().join("somebody")).expect("a folder");
         own.end_leftovers().await;
         assert!(!other.0.folder.exists(), "it was empty");
-        assert!(own.0.folder.exists() && inside.folder.exists() && base.path().join("somebody").exists());
-        assert!(other.create(run, 8).expect("a folder").folder.exists(), "it lives all the same");
+        assert!(own.0.folder.exists() && inside.folder().exists() && base.path().join("somebody").exists());
+        assert!(other.create(run, 8).expect("a folder").folder().exists(), "it lives all the same");
     }
 
     #[test]

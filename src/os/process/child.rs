@@ -17,10 +17,7 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
-    model::{
-        exit::{Exit, StopSignal},
-        time::Now,
-    },
+    model::exit::{Exit, StopSignal},
     os::{
         poller::Poller,
         process::{
@@ -39,7 +36,6 @@ use crate::{
 pub struct Child {
     leader: Arc<Leader>,
     waiter: Waiter,
-    started: Now,
 }
 
 /// The process group of a run, to signal it. Clones mean the same group.
@@ -75,13 +71,7 @@ enum Waiter {
 
 impl Child {
     /// Takes charge of a started process. Called within a runtime.
-    pub(super) fn new(
-        handle: Handle,
-        tree: Tree,
-        cgroups: Option<Cgroups>,
-        started: Now,
-        poller: &Poller,
-    ) -> io::Result<Self> {
+    pub(super) fn new(handle: Handle, tree: Tree, cgroups: Option<Cgroups>, poller: &Poller) -> io::Result<Self> {
         let (pid, moving, reaped, is_over) = (tree.leader, Default::default(), Default::default(), Default::default());
         let leader = Arc::new(Leader {
             pid,
@@ -95,7 +85,7 @@ impl Child {
             is_over,
         });
         match Waiter::new(&leader, poller) {
-            Ok(waiter) => Ok(Self { leader, waiter, started }),
+            Ok(waiter) => Ok(Self { leader, waiter }),
             Err(error) => {
                 let _ = Group(leader).kill();
                 Err(error)
@@ -106,11 +96,6 @@ impl Child {
     /// Returns the leader's pid, which is also the group's id.
     pub fn pid(&self) -> u32 {
         self.leader.pid
-    }
-
-    /// Returns when it was started.
-    pub fn started(&self) -> Now {
-        self.started
     }
 
     /// Returns the group, to signal it.

@@ -8,10 +8,7 @@
 //! looked at that limit since 2.4.25, it passes through `fork`, `exec` and `setsid`, no program changes it, and only root
 //! could raise it again. It needs no rights and costs one system call a run.
 
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-};
+use std::{ffi::OsString, path::Path, sync::Arc};
 
 use crate::model::id::{Instance, RunId};
 
@@ -32,7 +29,7 @@ pub struct RunMark {
     /// Which run of the job it is.
     pub run: RunId,
     /// The data folder of the job.
-    pub data_path: PathBuf,
+    pub data_path: Arc<Path>,
 }
 
 impl RunMark {
@@ -41,7 +38,7 @@ impl RunMark {
         [
             (INSTANCE_VARIABLE.into(), self.instance.as_str().into()),
             (RUN_VARIABLE.into(), self.run.to_string().into()),
-            (DATA_VARIABLE.into(), self.data_path.clone().into()),
+            (DATA_VARIABLE.into(), self.data_path.as_os_str().into()),
         ]
     }
 
@@ -67,14 +64,14 @@ impl RunMark {
     pub(super) fn read(environment: &Environment) -> Option<Self> {
         let instance = Instance::new(environment.get_text(INSTANCE_VARIABLE)?);
         let run = RunId::parse(environment.get_text(RUN_VARIABLE)?).ok()?;
-        Some(Self { instance, run, data_path: environment.get_path(DATA_VARIABLE)?.to_owned() })
+        Some(Self { instance, run, data_path: environment.get_path(DATA_VARIABLE)?.into() })
     }
 
     /// Tells whether an environment bears all marks.
     pub(super) fn is_on(&self, environment: &Environment) -> bool {
         environment.get(RUN_VARIABLE) == Some(self.run.to_string().as_bytes())
             && environment.get(INSTANCE_VARIABLE) == Some(self.instance.as_str().as_bytes())
-            && environment.get_path(DATA_VARIABLE) == Some(&self.data_path)
+            && environment.get_path(DATA_VARIABLE) == Some(&*self.data_path)
     }
 }
 
@@ -115,7 +112,7 @@ mod tests {
     #[test]
     fn marks_match_whole_values_only() {
         let run = RunId::parse("201605190150326541").expect("an id");
-        let mark = RunMark { instance: Instance::new("one"), run, data_path: "/data/jobs/a".into() };
+        let mark = RunMark { instance: Instance::new("one"), run, data_path: Path::new("/data/jobs/a").into() };
         let environment = |text: &str| Environment(text.replace(' ', "\0").into_bytes());
         let whole = "A=1 WEBJOBD_INSTANCE=one WEBJOBS_RUN_ID=201605190150326541 WEBJOBS_DATA_PATH=/data/jobs/a ";
         assert!(mark.is_on(&environment(whole)));
@@ -131,7 +128,7 @@ mod tests {
         let mark = |run, data: &str| RunMark {
             instance: Instance::new("one"),
             run: RunId::parse(run).expect("an id"),
-            data_path: data.into(),
+            data_path: Path::new(data).into(),
         };
         let number = mark("201605190150326541", "/data/a").number();
         assert_eq!(number, mark("201605190150326541", "/data/a").number());

@@ -22,7 +22,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use crate::{
-    model::time::{Mono, Now},
+    model::time::Mono,
     os::{
         clock::Clock,
         poller::Poller,
@@ -116,7 +116,6 @@ struct Process {
     program: PathBuf,
     handle: Handle,
     tree: Tree,
-    started: Now,
 }
 
 /// What every thread that starts needs. It owns no file, see [`super::apart`].
@@ -196,8 +195,8 @@ fn finish(runtime: &tokio::runtime::Handle, finished: &Work<Loaded>, cgroups: Op
 
 impl Process {
     fn watch(self, cgroups: Option<Cgroups>, poller: &Poller) -> Result<Child, SpawnError> {
-        let Self { program, handle, tree, started } = self;
-        Child::new(handle, tree, cgroups, started, poller).map_err(|source| SpawnError::Other { program, source })
+        let Self { program, handle, tree } = self;
+        Child::new(handle, tree, cgroups, poller).map_err(|source| SpawnError::Other { program, source })
     }
 }
 
@@ -233,11 +232,11 @@ impl Loader {
         let ends = launcher.adopt(outputs).map_err(|source| no_output(path, source))?;
         let before = self.clock.now().mono;
         // Held until the process is registered.
-        let (Launched { pid, handle }, started) = {
+        let Launched { pid, handle } = {
             let _starting = orphans::starting();
             let launched = launcher.launch(&program, ends).map_err(|source| diagnose(path, cwd, source))?;
             orphans::register_leader(launched.pid);
-            (launched, self.clock.now())
+            launched
         };
         let tree = Tree::new(pid, mark, *number);
         if let Handle::Duct(_) = handle {
@@ -247,7 +246,7 @@ impl Loader {
             // The program is mostly loaded on this processor, and what is left to do here can wait until it has begun.
             thread::yield_now();
         }
-        Ok(Process { program: program.path, handle, tree, started })
+        Ok(Process { program: program.path, handle, tree })
     }
 
     /// Sets the limits of a process that could not be made with them.

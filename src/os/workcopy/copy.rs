@@ -39,7 +39,7 @@ pub(super) enum Step {
 }
 
 /// What a file looked like when it was copied.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Stamp {
     size: u64,
     modified: Option<SystemTime>,

@@ -77,7 +77,7 @@ fn a_copy_is_like_its_source() {
     );
     // Folders without the right to write go as well.
     copies.forget(&world.id);
-    let path = copy.root().to_owned();
+    let path = copy.root().into_owned();
     drop(copy);
     assert!(copies.collect().is_empty() && !path.exists());
     fs::set_permissions(root.join("empty"), fs::Permissions::from_mode(0o755)).expect("set");
@@ -95,7 +95,7 @@ fn runs_of_one_content_share_a_copy_and_it_stays_while_one_of_them_lives() {
     let second = copies.prepare(&world.job()).expect("a copy");
     assert_ne!(first.root(), second.root());
     assert!(copies.collect().is_empty() && first.root().exists(), "a run still uses it");
-    let path = first.root().to_owned();
+    let path = first.root().into_owned();
     drop(first.clone());
     drop(first);
     assert!(path.exists(), "dropping does not delete");
@@ -209,7 +209,7 @@ fn leftovers_go_at_the_next_start_but_not_under_a_process() {
     let copies = world.copies();
     let [used, unused] = ["used", "unused"].map(|text| {
         world.write("run.sh", text, 0o644);
-        copies.prepare(&world.job()).expect("a copy").root().to_owned()
+        copies.prepare(&world.job()).expect("a copy").root().into_owned()
     });
     assert!(used.exists() && matches!(WorkCopies::open(&world.temp()), Err(CopyError::InUse { .. })));
     // As after a kill: nothing was given back.
@@ -232,7 +232,7 @@ fn leftovers_of_a_host_that_is_long_dead_go_and_those_of_a_living_one_stay() {
     let ours = WorkCopies::open(&ours).expect("open");
     let [dead, alive] = [dead, alive].map(|temp| WorkCopies::open(&temp).expect("open"));
     let [of_dead, of_alive] =
-        [&dead, &alive].map(|copies| copies.prepare(&world.job()).expect("a copy").root().to_owned());
+        [&dead, &alive].map(|copies| copies.prepare(&world.job()).expect("a copy").root().into_owned());
     drop(dead);
     let now = Wall::try_from(now()).expect("a time");
     assert!(ours.sweep_dead_hosts(now).is_empty() && of_dead.exists(), "it may be about to start again");

@@ -6,6 +6,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, ErrorKind, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -23,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The open end of a log.
 #[derive(Debug)]
 pub struct Current {
-    dir: PathBuf,
+    dir: Arc<Path>,
     name: LogName,
     file: File,
     /// Offset of the file's first byte.
@@ -38,7 +39,7 @@ impl Current {
     /// Opens the log where it ends; makes it when there is none. Returns the rolled parts as well. A folder that was new has neither
     /// lines nor parts, unless somebody was faster and left a log there.
     pub fn open(
-        dir: &Path,
+        dir: &Arc<Path>,
         name: LogName,
         lock: Option<File>,
         is_new: bool,
@@ -51,7 +52,7 @@ impl Current {
             None => (open_end(&path)?, parts::list(dir, &name)?),
         };
         let start = parts::current_start(&parts);
-        Ok((Self { dir: dir.to_owned(), name, file, start, size, looked: now.mono, _lock: lock }, parts))
+        Ok((Self { dir: Arc::clone(dir), name, file, start, size, looked: now.mono, _lock: lock }, parts))
     }
 
     /// Returns the name of the log.

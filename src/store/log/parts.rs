@@ -7,7 +7,7 @@ use std::{
     fs::{self, File},
     io::{self, ErrorKind},
     path::Path,
-    sync::Arc,
+    sync::{Arc, LazyLock},
     thread,
     time::Duration,
 };
@@ -15,22 +15,40 @@ use std::{
 use crate::{
     model::{log::LogPolicy, time::Wall},
     os::file::TEMP_SUFFIX,
+    store::layout::{JOB_LOG, OUTPUT_LOG},
 };
 
 /// The name of a log: what its current file is called, as `job_log.txt`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogName {
-    stem: Arc<str>,
-    /// With its dot, or empty.
-    extension: Arc<str>,
+pub struct LogName(Arc<Name>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Name {
+    file: Box<str>,
+    /// Where its last dot is, or its end.
+    dot: usize,
 }
 
 impl LogName {
-    /// Takes a file name apart.
+    /// Takes a file name apart. The names that nearly all logs have are held once for all of them.
     pub fn new(file_name: &str) -> Self {
-        let at = file_name.rfind('.').unwrap_or(file_name.len());
-        let (stem, extension) = file_name.split_at(at);
-        Self { stem: stem.into(), extension: extension.into() }
+        static USUAL: LazyLock<[LogName; 2]> = LazyLock::new(|| [JOB_LOG, OUTPUT_LOG].map(LogName::made));
+        let usual = USUAL.iter().find(|usual| *usual.0.file == *file_name);
+        usual.cloned().unwrap_or_else(|| Self::made(file_name))
+    }
+
+    fn made(file_name: &str) -> Self {
+        let dot = file_name.rfind('.').unwrap_or(file_name.len());
+        Self(Arc::new(Name { file: file_name.into(), dot }))
+    }
+
+    fn stem(&self) -> &str {
+        &self.0.file[..self.0.dot]
+    }
+
+    /// Returns what follows the stem: with its dot, or empty.
+    fn extension(&self) -> &str {
+        &self.0.file[self.0.dot..]
     }
 
     /// Returns the name of the log that an instance writes while another host has this one: `job_log_host01.txt`.
@@ -38,7 +56,7 @@ impl LogName {
     pub fn of_instance(&self, instance: &str) -> Self {
         // A dot would end the name before its extension.
         let instance = instance.replace('.', "-");
-        Self { stem: format!("{}_{instance}", self.stem).into(), extension: self.extension.clone() }
+        Self::made(&format!("{}_{instance}{}", self.stem(), self.extension()))
     }
 
     /// Lists this log and those that instances write beside it, as far as they exist in the folder.
@@ -50,7 +68,7 @@ impl LogName {
         for entry in entries(dir)? {
             let file_name = entry?.file_name();
             let own =
-                file_name.to_str().and_then(|text| text.strip_prefix(&*self.stem)?.strip_suffix(&*self.extension));
+                file_name.to_str().and_then(|text| text.strip_prefix(self.stem())?.strip_suffix(self.extension()));
             match own.map(|own| own.strip_prefix('_').unwrap_or(own)) {
                 Some("") => names.push(self.clone()),
                 Some(instance) if !instance.contains('.') => names.push(self.of_instance(instance)),
@@ -63,17 +81,17 @@ impl LogName {
 
     /// Returns the name of the current file.
     pub fn current(&self) -> String {
-        format!("{}{}", self.stem, self.extension)
+        self.0.file.to_string()
     }
 
     /// Returns the name of the file whose lock says whose log it is.
     pub fn lock(&self) -> String {
-        format!("{}.lock", self.stem)
+        format!("{}.lock", self.stem())
     }
 
     /// Returns the name of a part before it is packed.
     pub fn part(&self, start: u64, end: u64) -> String {
-        format!("{}.{start:020}-{end:020}{}", self.stem, self.extension)
+        format!("{}.{start:020}-{end:020}{}", self.stem(), self.extension())
     }
 
     /// Returns the name of a packed part.
@@ -82,14 +100,14 @@ impl LogName {
     }
 
     fn parse_part(&self, file_name: &str) -> Option<Part> {
-        let rest = file_name.strip_prefix(&*self.stem)?.strip_prefix('.')?;
+        let rest = file_name.strip_prefix(self.stem())?.strip_prefix('.')?;
         let (range, rest) = rest.split_at_checked(41)?;
         let (start, end) = range.split_once('-')?;
         let digits = |text: &str| text.len() == 20 && text.bytes().all(|byte| byte.is_ascii_digit());
         if !digits(start) || !digits(end) {
             return None;
         }
-        let (is_plain, is_packed) = match rest.strip_prefix(&*self.extension)? {
+        let (is_plain, is_packed) = match rest.strip_prefix(self.extension())? {
             "" => (true, false),
             ".gz" => (false, true),
             _ => return None,
@@ -201,7 +219,7 @@ pub fn mark(dir: &Path, name: &LogName, offset: u64) -> io::Result<()> {
 
 /// Removes what a crash left of parts that were being packed; the parts themselves are still there.
 pub fn remove_halves(dir: &Path, name: &LogName) -> io::Result<()> {
-    let begin = format!(".{}.", name.stem);
+    let begin = format!(".{}.", name.stem());
     for entry in entries(dir)? {
         let entry = entry?;
         let file_name = entry.file_name();

@@ -7,8 +7,8 @@
 use std::{
     fs::File,
     io, mem,
-    path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::sync::watch;
@@ -36,17 +36,26 @@ pub enum Sharing {
     Shared,
 }
 
+/// What all logs have alike that one host writes.
+#[derive(Clone, Debug)]
+pub struct Alike {
+    /// The instance's whole name, which its own log is called by.
+    pub instance: Instance,
+    /// How lines begin.
+    pub style: Arc<LineStyle>,
+    /// Who packs what was rolled.
+    pub packer: Packer,
+}
+
 /// Which log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogFile {
     /// The folder it lies in.
-    pub dir: PathBuf,
+    pub dir: Arc<Path>,
     /// What its current file is called.
     pub name: LogName,
     /// Who else may want it.
     pub sharing: Sharing,
-    /// The instance's whole name, which its own log is called by.
-    pub instance: Instance,
 }
 
 /// Where a log stands: kept by a run, so that its lines can be found again.
@@ -62,8 +71,7 @@ pub struct LogPosition {
 #[derive(Debug)]
 pub struct LogWriter {
     file: LogFile,
-    style: LineStyle,
-    packer: Packer,
+    alike: Arc<Alike>,
     state: Mutex<State>,
     end: Mutex<End>,
 }
@@ -86,14 +94,14 @@ struct State {
     /// Bytes of such lines beyond the bound.
     lost: usize,
     /// Why the last write failed, and why the last roll did.
-    problem: Option<String>,
-    roll_problem: Option<String>,
+    problem: Option<Box<str>>,
+    roll_problem: Option<Box<str>>,
     is_retired: bool,
 }
 
 impl LogWriter {
     /// Makes the writer of a log; nothing is opened yet.
-    pub fn new(file: LogFile, style: LineStyle, policy: LogPolicy, packer: Packer) -> Self {
+    pub fn new(file: LogFile, alike: Arc<Alike>, policy: LogPolicy) -> Self {
         let state = State {
             policy,
             current: None,
@@ -103,7 +111,7 @@ impl LogWriter {
             roll_problem: None,
             is_retired: false,
         };
-        Self { file, style, packer, state: Mutex::new(state), end: Mutex::default() }
+        Self { file, alike, state: Mutex::new(state), end: Mutex::default() }
     }
 
     /// Appends whole lines, and returns how many bytes of them were taken, at a line's end. Fewer than all means that
@@ -143,7 +151,7 @@ impl LogWriter {
 
     fn hold(&self, state: &mut State, level: Level, now: Now, text: &str) {
         let n_before = state.held.len();
-        self.style.prefix(&mut state.held, now.wall, Source::Sys, level);
+        self.alike.style.prefix(&mut state.held, now.wall, Source::Sys, level);
         for (n, line) in text.trim_end().split('\n').enumerate() {
             state.held.extend_from_slice(if n > 0 { b"\n" } else { b"" });
             state.held.extend_from_slice(line.trim_end_matches('\r').as_bytes());
@@ -153,6 +161,11 @@ impl LogWriter {
             state.lost += state.held.len() - n_before;
             state.held.truncate(n_before);
         }
+    }
+
+    /// Returns the folder it lies in.
+    pub fn dir(&self) -> &Arc<Path> {
+        &self.file.dir
     }
 
     /// Returns what the log is called that nobody else may want.
@@ -184,7 +197,7 @@ impl LogWriter {
     /// Says why the last write failed, as a sentence for people; `None` when it did not.
     pub fn problem(&self) -> Option<String> {
         let state = self.state();
-        state.problem.clone().or_else(|| state.roll_problem.clone())
+        state.problem.as_ref().or(state.roll_problem.as_ref()).map(ToString::to_string)
     }
 
     /// Sets how much is kept from now on.
@@ -221,7 +234,7 @@ impl LogWriter {
 
     fn write_held(&self, state: &mut State, now: Now) -> io::Result<()> {
         if state.lost > 0 {
-            self.style.prefix(&mut state.held, now.wall, Source::Sys, Level::Warn);
+            self.alike.style.prefix(&mut state.held, now.wall, Source::Sys, Level::Warn);
             let text = format!("{} bytes of webjobd's own lines are missing here\n", state.lost);
             state.held.extend_from_slice(text.as_bytes());
             state.lost = 0;
@@ -263,7 +276,7 @@ impl LogWriter {
     fn roll(&self, state: &mut State, now: Now) -> io::Result<()> {
         let policy = state.policy;
         let current = self.opened(state, now)?;
-        self.packer.submit(current.roll()?);
+        self.alike.packer.submit(current.roll()?);
         parts::prune(&self.file.dir, current.name(), &policy, now.wall)?.drop_aside();
         Ok(())
     }
@@ -281,7 +294,7 @@ impl LogWriter {
         let is_made = file::create_missing(dir)?;
         let (name, lock, is_new) = match self.file.sharing {
             Sharing::Sole => (self.file.name.clone(), None, is_made),
-            Sharing::Shared => choose(dir, &self.file.name, self.file.instance.as_str(), is_made)?,
+            Sharing::Shared => choose(dir, &self.file.name, self.alike.instance.as_str(), is_made)?,
         };
         let (current, parts) = Current::open(dir, name, lock, is_new, now)?;
         if !parts.is_empty() {
@@ -289,7 +302,7 @@ impl LogWriter {
             let _ = parts::remove_halves(dir, current.name());
             let _ = parts::prune(dir, current.name(), policy, now.wall);
             for part in parts.iter().filter(|part| part.is_plain && !part.is_empty()) {
-                self.packer.submit(dir.join(current.name().part(part.start, part.end)));
+                self.alike.packer.submit(dir.join(current.name().part(part.start, part.end)));
             }
         }
         Ok(current)
@@ -318,9 +331,9 @@ impl LogWriter {
         self.end.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn sentence(&self, verb: &str, error: &io::Error) -> String {
+    fn sentence(&self, verb: &str, error: &io::Error) -> Box<str> {
         let path = self.file.dir.join(self.file.name.current());
-        format!("failed to {verb} the log `{}`: {error}", path.display())
+        format!("failed to {verb} the log `{}`: {error}", path.display()).into()
     }
 }
 

@@ -145,8 +145,8 @@ async fn who_ends_rehearses_no_more() {
         }
     };
     tokio::time::timeout(std::time::Duration::from_secs(60), claimed).await.expect("it is due soon");
-    for mut living in world.actors.take_living() {
-        living.inbox.send(JobMessage::End(Ending::Removed)).await.expect("it lives");
+    for living in world.actors.take_living() {
+        living.inbox.send(JobMessage::End(Ending::Removed)).expect("it lives");
         living.life.await.expect("no panic");
     }
     assert_eq!(claims(), Claims::default());

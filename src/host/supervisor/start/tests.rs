@@ -77,7 +77,7 @@ impl World {
     }
 
     async fn tell(&mut self, message: JobMessage) {
-        self.job.inbox.send(message).await.expect("it lives");
+        self.job.inbox.send(message).expect("it lives");
     }
 
     async fn told(&mut self, update: Update) {
@@ -129,7 +129,8 @@ async fn a_job_has_its_turn_while_its_program_is_loaded() {
     let mut actor = Supervisor::new(&machine, update(&id, root.path()), facts, Past::None);
     actor.set_copies();
     let turns = Arc::new(Semaphore::new(1));
-    actor.begin_life(Beginning { trigger: Trigger::Startup, turns: Arc::clone(&turns) }, &mut messages).await;
+    let beginning = Beginning { trigger: Trigger::Startup, turns: Arc::clone(&turns) };
+    actor.begin_life(Box::new(beginning), &mut messages).await;
     // Nobody has taken in that its process is there.
     assert!(actor.copies[0].is_spawning() && actor.turn.is_some() && turns.available_permits() == 0);
     drop(actor);

@@ -69,7 +69,7 @@ fn a_line_over_the_bound_is_split_between_characters_and_marked() {
 #[test]
 fn a_stamp_is_written_once_a_second_and_says_the_time_of_each() {
     let style = LineStyle { instance: "host01".into(), format: Default::default() };
-    let mut stamps = Stamps::new(style);
+    let mut stamps = Stamps::new(Arc::new(style));
     stamps.set("2026-01-02T03:04:05.9Z".parse().expect("a time"));
     assert_eq!(stamps.prefix(Stream::Stdout), b"[01/02/2026 03:04:05 > host01: INFO] ");
     stamps.set("2026-01-02T03:04:06.1Z".parse().expect("a time"));
@@ -80,7 +80,7 @@ fn a_stamp_is_written_once_a_second_and_says_the_time_of_each() {
 fn lines_cost_no_allocation_once_the_first_of_them_have_come() {
     let (mut framer, mut out) = (LineFramer::default(), Vec::new());
     let style = LineStyle { instance: "host01".into(), format: Default::default() };
-    let mut stamps = Stamps::new(style);
+    let mut stamps = Stamps::new(Arc::new(style));
     let mut rooms = Vec::new();
     for n in 0..1000 {
         let time = format!("2026-01-02T03:04:{:02}Z", n % 60);
@@ -93,7 +93,8 @@ fn lines_cost_no_allocation_once_the_first_of_them_have_come() {
                 framer.pause(stamps.prefix(Stream::Stdout), &mut out);
             }
         }
-        let memory = [&framer.rest, &out, &stamps.prefixes[0]].map(|room| (room.as_ptr(), room.capacity()));
+        let made = &stamps.made.as_ref().expect("it is made").prefixes[0];
+        let memory = [&framer.rest, &out, made].map(|room| (room.as_ptr(), room.capacity()));
         rooms.push(memory);
         out.clear();
     }

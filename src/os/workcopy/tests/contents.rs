@@ -1,6 +1,6 @@
 //! What is in a folder, and in its copy.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::atomic::AtomicBool};
 
 use super::*;
 

@@ -1,6 +1,6 @@
 //! Reading across parts, against the text that was written.
 
-use std::{thread, time::Duration};
+use std::{sync::Arc, thread, time::Duration};
 
 use super::*;
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
         log::{Level, LineStyle, LogPolicy, Source, Stream},
         time::{Mono, Now, Wall},
     },
-    store::log::{Follower, LogFile, LogWriter, Packer, Sharing},
+    store::log::{Alike, Follower, LogFile, LogWriter, Packer, Sharing},
 };
 
 const START: &str = "2026-01-02T03:04:05Z";
@@ -25,9 +25,11 @@ fn name() -> LogName {
 }
 
 fn writer(dir: &Path, max_size: u64) -> LogWriter {
-    let file = LogFile { dir: dir.to_owned(), name: name(), sharing: Sharing::Sole, instance: Instance::new("host01") };
+    let file = LogFile { dir: dir.into(), name: name(), sharing: Sharing::Sole };
     let policy = LogPolicy { max_size, keep: 1000, ..LogPolicy::default() };
-    LogWriter::new(file, style(), policy, Packer::new(Duration::ZERO, || ()))
+    let packer = Packer::new(Duration::ZERO, || ());
+    let alike = Alike { instance: Instance::new("host01"), style: Arc::new(style()), packer };
+    LogWriter::new(file, Arc::new(alike), policy)
 }
 
 fn style() -> LineStyle {

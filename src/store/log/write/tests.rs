@@ -25,10 +25,12 @@ fn writer(dir: &Path, max_size: u64, keep: u32) -> LogWriter {
 
 fn packed_after(delay: Duration, dir: &Path, max_size: u64, keep: u32) -> LogWriter {
     let name = LogName::new("job_log.txt");
-    let file = LogFile { dir: dir.to_owned(), name, sharing: Sharing::Shared, instance: Instance::new("host01") };
+    let file = LogFile { dir: dir.into(), name, sharing: Sharing::Shared };
     let style = LineStyle { instance: "host01".into(), format: Default::default() };
     let policy = LogPolicy { max_size, keep, max_age: Duration::from_secs(3600 * 24 * 365 * 100) };
-    LogWriter::new(file, style, policy, Packer::new(delay, || ()))
+    let packer = Packer::new(delay, || ());
+    let alike = Alike { instance: Instance::new("host01"), style: Arc::new(style), packer };
+    LogWriter::new(file, Arc::new(alike), policy)
 }
 
 fn parts_of(dir: &Path) -> Vec<Part> {
@@ -170,7 +172,7 @@ fn a_crash_at_any_step_leaves_a_log_that_goes_on() {
 #[test]
 fn in_a_folder_that_was_new_the_log_of_somebody_who_was_faster_goes_on() {
     let (dir, name) = (tempfile::tempdir().unwrap(), LogName::new("job_log.txt"));
-    let open = |is_new| Current::open(dir.path(), name.clone(), None, is_new, at(0)).unwrap();
+    let open = |is_new| Current::open(&dir.path().into(), name.clone(), None, is_new, at(0)).unwrap();
     fs::write(dir.path().join(name.part(0, 5)), "old!\n").unwrap();
     fs::write(dir.path().join(name.current()), "new\n").unwrap();
     let (current, parts) = open(true);
