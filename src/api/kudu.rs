@@ -193,7 +193,7 @@ fn refuse_put(error: &CommandError) -> Response {
         | CommandError::Refused(..)
         | CommandError::Barred(..) => StatusCode::CONFLICT,
         CommandError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        CommandError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+        CommandError::Busy(_) | CommandError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
     };
     answer::text(status, error.to_string())
 }
@@ -312,7 +312,7 @@ fn refuse(error: &CommandError) -> Response {
         | CommandError::Barred(..) => StatusCode::CONFLICT,
         CommandError::Invalid(_) => StatusCode::BAD_REQUEST,
         CommandError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        CommandError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+        CommandError::Busy(_) | CommandError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
     };
     answer::message(status, &error.to_string())
 }

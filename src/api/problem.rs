@@ -88,6 +88,7 @@ impl From<CommandError> for Problem {
             CommandError::Barred(..) => Self::new(StatusCode::CONFLICT, "barred", detail),
             CommandError::Invalid(_) => Self::invalid(detail),
             CommandError::Failed(_) => Self::failed(detail),
+            CommandError::Busy(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "job_busy", detail),
             CommandError::Stopping => Self::new(StatusCode::SERVICE_UNAVAILABLE, "host_stopping", detail),
         }
     }

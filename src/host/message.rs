@@ -17,8 +17,11 @@ use crate::{
     },
 };
 
+/// Requests that wait for an actor; those beyond are refused. Of updates one waits for each change that was read.
+const ASKS_MAX: usize = 1024;
+
 /// Where an actor's messages go. Its channel makes room when a message comes: most actors never get one. Telling never waits, so
-/// that a job that is busy holds up no other; whoever asks for something waits for the answer before asking again.
+/// that a job that is busy holds up no other.
 #[derive(Clone, Debug)]
 pub struct Inbox(mpsc::UnboundedSender<Box<JobMessage>>);
 
@@ -49,12 +52,17 @@ impl Inbox {
         self.0.is_closed()
     }
 
-    /// Tells the actor.
+    /// Tells the actor. A request is answered at once when too many wait already.
     ///
     /// # Errors
     /// When it has ended: then the message comes back.
     pub fn send(&self, message: impl Into<Box<JobMessage>>) -> Result<(), Box<JobMessage>> {
-        self.0.unbounded_send(message.into()).map_err(mpsc::TrySendError::into_inner)
+        let message = message.into();
+        if message.is_request() && self.0.len() >= ASKS_MAX && !self.is_closed() {
+            message.answer(|| CommandError::Busy(ASKS_MAX));
+            return Ok(());
+        }
+        self.0.unbounded_send(message).map_err(mpsc::TrySendError::into_inner)
     }
 }
 
@@ -143,6 +151,14 @@ impl JobMessage {
         self.answer(|| CommandError::Invalid(format!("job `{job}` is {}: {what}", job.kind)));
     }
 
+    /// Tells whether a person or a program asks for something.
+    fn is_request(&self) -> bool {
+        match self {
+            Self::Run(_) | Self::Start { .. } | Self::Restart { .. } | Self::Cancel { .. } => true,
+            Self::Update(..) | Self::End(_) => false,
+        }
+    }
+
     fn answer(self, error: impl FnOnce() -> CommandError) {
         match self {
             // Whoever no longer waits for an answer gets none.
@@ -153,5 +169,34 @@ impl JobMessage {
             Self::Update(_, Some(reply)) => drop(reply.send(Err(error()))),
             Self::Update(_, None) | Self::End(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn requests_beyond_the_bound_are_refused_and_whatever_else_goes_on() {
+        let (inbox, mut messages) = Inbox::open();
+        let ask = || {
+            let (reply, answer) = tokio::sync::oneshot::channel();
+            inbox.send(JobMessage::Restart { who: "somebody".to_owned(), reply }).expect("it lives");
+            answer
+        };
+        let mut waiting: Vec<_> = (0..ASKS_MAX).map(|_| ask()).collect();
+        assert!(matches!(ask().await, Ok(Err(CommandError::Busy(ASKS_MAX)))));
+        inbox.send(JobMessage::End(Ending::Removed)).expect("it lives");
+        assert!(waiting.iter_mut().all(|answer| answer.try_recv().is_err()), "nobody has answered these");
+        for _ in 0..2 {
+            messages.recv().await.expect("one that waits").refuse();
+        }
+        let mut again = ask();
+        assert!(again.try_recv().is_err(), "there is room again");
+        let mut last = None;
+        while let Ok(message) = messages.try_recv() {
+            last = Some(message);
+        }
+        assert!(matches!(last.as_deref(), Some(JobMessage::Restart { .. })), "{last:?}");
     }
 }

@@ -48,6 +48,8 @@ static TO_COME: AtomicU8 = AtomicU8::new(0);
 /// was ever freed how much it may keep, up to 64 MiB for each thread that allocates. Called before there are threads.
 pub fn spare_least() {
     TO_COME.store(Last::Watched as u8 | Last::Begun as u8, Ordering::Relaxed);
+    #[cfg(target_os = "linux")]
+    linux::note_loaded();
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     bound(&SPARE_AT_START);
 }
@@ -55,10 +57,15 @@ pub fn spare_least() {
 /// Says that a part of the start is over. With the last one ends what [`spare_least`] began: the heap may keep a little. Where it
 /// never began, as in a program that embeds a host, the heap is left as it is.
 pub fn is_over(part: Last) {
-    if TO_COME.fetch_and(!(part as u8), Ordering::Relaxed) == part as u8 {
+    if is_last(&TO_COME, part) {
         #[cfg(all(target_os = "linux", target_env = "gnu"))]
         bound(&SPARE);
     }
+}
+
+/// Takes a part away from what is to come, and tells whether it was the last.
+fn is_last(to_come: &AtomicU8, part: Last) -> bool {
+    to_come.fetch_and(!(part as u8), Ordering::Relaxed) == part as u8
 }
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -72,7 +79,8 @@ fn bound(&Bounds { end, stays, piece }: &Bounds) {
     }
 }
 
-/// Gives the pages of the program's code and constants back, and those of the heap in which nothing lies. Takes a few
+/// Gives the pages of the code and constants back, the program's and those of libraries that were loaded with it, and those of the
+/// heap in which nothing lies. Takes a few
 /// milliseconds. Where it cannot be done, nothing happens.
 pub fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -98,42 +106,73 @@ fn trim() {
     unsafe { libc::malloc_trim(0) };
 }
 
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_is_over_once_with_whatever_part_comes_last() {
+        for (first, last) in [(Last::Watched, Last::Begun), (Last::Begun, Last::Watched)] {
+            let to_come = AtomicU8::new(Last::Watched as u8 | Last::Begun as u8);
+            let told = [first, first, last, last, first].map(|part| is_last(&to_come, part));
+            assert_eq!(told, [false, false, true, false, false], "{first:?}");
+        }
+        assert!(!is_last(&AtomicU8::new(0), Last::Begun), "it never began");
+    }
+}
+
 #[cfg(target_os = "linux")]
 mod linux {
-    use std::{fs, ops::Range, ptr};
+    use std::{fs, ops::Range, ptr, sync::OnceLock};
 
     use rustix::mm::{Advice, madvise};
 
     /// Lies among the constants, which are mapped apart from the code.
     static CONSTANT: [u8; 8] = *b"constant";
 
-    /// How the names of the libraries begin that the program is linked with: they stay where they are as long as it lives.
-    const LIBRARIES: [&str; 4] = ["libc.so.", "libm.so.", "libgcc_s.so.", "ld-linux"];
+    /// Where code and constants of files lay when the program began, those of the libraries that it is linked with: these stay as
+    /// long as it lives.
+    static LOADED: OnceLock<Vec<usize>> = OnceLock::new();
+
+    /// Notes what is loaded. Called before anything else can be.
+    pub(super) fn note_loaded() {
+        if let Ok(mappings) = fs::read_to_string("/proc/self/maps") {
+            LOADED.get_or_init(|| constants(&mappings));
+        }
+    }
 
     pub fn give_back() {
         // Who cannot tell what is mapped gives nothing back.
         if let Ok(mappings) = fs::read_to_string("/proc/self/smaps") {
-            clean(&mappings, places()).into_iter().for_each(unmap);
+            clean(&mappings, &places()).into_iter().for_each(unmap);
         }
     }
 
-    /// An address of our code, and one of our constants.
-    pub(super) fn places() -> [usize; 2] {
-        [give_back as *const () as usize, ptr::from_ref(&CONSTANT) as usize]
+    /// An address of our code, one of our constants, and those of libraries as far as they were noted.
+    pub(super) fn places() -> Vec<usize> {
+        let own = [give_back as *const () as usize, ptr::from_ref(&CONSTANT) as usize];
+        own.into_iter().chain(LOADED.get().into_iter().flatten().copied()).collect()
+    }
+
+    /// Returns where the mappings of files begin that cannot be written to. `mappings` is the text of `/proc/self/maps`.
+    pub(super) fn constants(mappings: &str) -> Vec<usize> {
+        let mappings = mappings.lines().filter_map(Mapping::read);
+        mappings.filter(Mapping::is_constant).map(|mapping| mapping.addresses.start).collect()
     }
 
     #[expect(unsafe_code, reason = "what the compiler cannot check is said below")]
     fn unmap(mapping: Range<usize>) {
         // SAFETY: the pages are those of a file, to the byte, and nobody may write to them: `clean` chooses no other.
         // Whoever reads or runs one next has it from the file again. What lies there is our code or our constants, or those
-        // of libraries that we are linked with, which nobody unmaps while we run, so nothing else can have come to the place.
+        // of libraries that were there when the program began, which nobody unmaps while we run, so nothing else can have come to
+        // the place.
         let _ =
             unsafe { madvise(ptr::with_exposed_provenance_mut(mapping.start), mapping.len(), Advice::LinuxDontNeed) };
     }
 
-    /// Returns the mappings that hold one of `places` or are of one of [`LIBRARIES`], are of a file, cannot be written to and never
-    /// were. `mappings` is the text of `/proc/self/smaps`.
-    pub(super) fn clean(mappings: &str, places: [usize; 2]) -> Vec<Range<usize>> {
+    /// Returns the mappings that hold one of `places`, are of a file, cannot be written to and never were. `mappings` is the
+    /// text of `/proc/self/smaps`.
+    pub(super) fn clean(mappings: &str, places: &[usize]) -> Vec<Range<usize>> {
         let mut found = Vec::new();
         let mut candidate = None;
         // What differs from the file, such as tables that the loader has filled in, counts as anonymous or is swapped out.
@@ -141,7 +180,8 @@ mod linux {
         for line in mappings.lines() {
             if let Some(mapping) = Mapping::read(line) {
                 is_as_in_file = false;
-                candidate = mapping.is_constant(places).then_some(mapping.addresses);
+                let is_wanted = mapping.is_constant() && places.iter().any(|place| mapping.addresses.contains(place));
+                candidate = is_wanted.then_some(mapping.addresses);
             } else if let Some(size) = line.strip_prefix("Anonymous:") {
                 is_as_in_file = is_nothing(size);
             } else if let Some(size) = line.strip_prefix("Swap:") {
@@ -172,22 +212,13 @@ mod linux {
             Some(Self { addresses, rights, path: words.nth(3).unwrap_or_default().trim_start() })
         }
 
-        fn is_library(&self) -> bool {
-            let name = self.path.rsplit('/').next().unwrap_or_default();
-            LIBRARIES.iter().any(|library| name.starts_with(library))
-        }
-
-        fn is_constant(&self, places: [usize; 2]) -> bool {
-            matches!(self.rights, "r--p" | "r-xp")
-                && self.path.starts_with('/')
-                && (places.iter().any(|place| self.addresses.contains(place)) || self.is_library())
+        fn is_constant(&self) -> bool {
+            matches!(self.rights, "r--p" | "r-xp") && self.path.starts_with('/')
         }
     }
 
     #[cfg(test)]
     mod tests {
-        use std::slice;
-
         use super::*;
 
         const MAPPINGS: &str = "\
@@ -217,9 +248,6 @@ Swap:                  0 kB
 f000-10000 r--p 00000000 fe:00 78                        /usr/lib/libm.so.6
 Anonymous:             4 kB
 Swap:                  0 kB
-10000-11000 r--p 00000000 fe:00 79                       /data/libm.so.6/job_log.txt
-Anonymous:             0 kB
-Swap:                  0 kB
 11000-12000 rw-p 00000000 fe:00 78                       /usr/lib/libm.so.6
 Anonymous:             0 kB
 Swap:                  0 kB
@@ -229,19 +257,25 @@ Anonymous:             0 kB
 
         #[test]
         fn only_what_equals_its_file_goes() {
-            let library = 0xe000_usize..0xf000;
-            assert_eq!(clean(MAPPINGS, [0x3010, 0x1000]), vec![0x1000..0x3000, 0x3000..0x9000, library.clone()]);
-            assert_eq!(clean(MAPPINGS, [0x8fff, 0x9000]), vec![0x3000..0x9000, library.clone()]);
-            // Filled in, swapped out, writable, of no file, or cut off: any of them may differ from the file. Another file may go.
-            for place in [0x9000, 0xa000, 0xb000, 0xc000, 0xd000, 0x12000] {
-                assert_eq!(clean(MAPPINGS, [place, place]), slice::from_ref(&library), "{place:x}");
+            assert_eq!(clean(MAPPINGS, &[0x3010, 0x1000]), vec![0x1000_usize..0x3000, 0x3000..0x9000]);
+            assert_eq!(clean(MAPPINGS, &[0x8fff, 0x9000]), vec![0x3000_usize..0x9000]);
+            // Filled in, swapped out, writable, of no file, or cut off: any of them may differ from the file.
+            for place in [0x9000, 0xa000, 0xb000, 0xc000, 0xd000, 0xf000, 0x11000] {
+                assert!(clean(MAPPINGS, &[place, place]).is_empty(), "{place:x}");
             }
+        }
+
+        #[test]
+        fn what_was_loaded_with_the_program_goes_too() {
+            let loaded = constants(MAPPINGS);
+            assert_eq!(loaded, [0x1000, 0x3000, 0x9000, 0xa000, 0xe000, 0xf000, 0xd000]);
+            assert_eq!(clean(MAPPINGS, &loaded), vec![0x1000_usize..0x3000, 0x3000..0x9000, 0xe000..0xf000]);
         }
 
         #[test]
         fn this_program_has_code_and_constants_to_give_back() {
             let mappings = fs::read_to_string("/proc/self/smaps").expect("the mappings");
-            let found = clean(&mappings, places());
+            let found = clean(&mappings, &places());
             for place in places() {
                 assert!(found.iter().any(|mapping| mapping.contains(&place)), "{place:x} is in none of {found:x?}");
             }

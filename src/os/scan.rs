@@ -69,6 +69,7 @@ pub fn scan_all<T: Send>(
     time: impl Fn(&JobId) -> ScanTime + Sync,
     each: impl Fn(&JobId, Scan) -> T + Sync,
 ) -> Vec<T> {
+    let is_first = cache.is_empty();
     let work: Vec<_> = folders.iter().map(|(id, root)| Mutex::new((root, cache.take(id)))).collect();
     let Ok(done) = processors::try_each(&work, 1, |_, item| {
         let mut item = item.lock().unwrap_or_else(PoisonError::into_inner);
@@ -76,9 +77,9 @@ pub fn scan_all<T: Send>(
         let scan = scan_job(id, root, seen, time(id));
         Ok::<_, Infallible>(each(id, scan))
     });
-    // Anew, since they lie among what was only needed for the scan, some in the heap of a thread that is gone.
     let seen = work.into_iter().map(|item| item.into_inner().unwrap_or_else(PoisonError::into_inner).1);
-    cache.put_all(seen.map(|(id, seen)| (id, seen.clone())));
+    // At first they lie among what was only needed for the scan, some in the heap of a thread that is gone: made anew, they do not.
+    cache.put_all(seen.map(|(id, seen)| (id, if is_first { seen.clone() } else { seen })));
     done
 }
 

@@ -5,7 +5,7 @@
 //! ```
 //! Standard output has the greeting; what webjobd says of itself goes to standard error.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, thread, time::Duration};
 
 use anyhow::Context;
 use tokio::{
@@ -209,9 +209,13 @@ async fn give_back(host: HostHandle) {
     // One that takes longer to start is not waited for.
     let _ = tokio::time::timeout(BEGUN_MAX, host.view().begun()).await;
     pause(Some(REST)).await;
-    // One that does not come to it costs nothing but memory.
-    let _ = task::spawn_blocking(memory::give_back).await;
-    memory::is_over(memory::Last::Begun);
+    let give_back = || {
+        memory::give_back();
+        memory::is_over(memory::Last::Begun);
+    };
+    // A thread of its own, which is waited for by nobody: what comes after it would be mapped again at once, half a megabyte of the
+    // runtime. Without one nothing is lost but memory.
+    let _ = thread::Builder::new().name("give-back".to_owned()).spawn(give_back);
 }
 
 /// Waits for so long; for ever without a time.

@@ -38,6 +38,9 @@ pub enum CommandError {
     /// The machine did not do it.
     #[error("{0}")]
     Failed(String),
+    /// The job is busy, and so many requests wait for it already.
+    #[error("the job is busy, and {0} requests wait for it already; ask again when they are answered")]
+    Busy(usize),
     /// The host is on its way down.
     #[error("the host is stopping")]
     Stopping,
@@ -164,7 +167,8 @@ impl CommandError {
             | Self::Elsewhere(..)
             | Self::Problem(..)
             | Self::Invalid(_)
-            | Self::Failed(_) => None,
+            | Self::Failed(_)
+            | Self::Busy(_) => None,
         }
     }
 }

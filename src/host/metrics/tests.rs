@@ -133,6 +133,22 @@ fn a_restart_is_counted_by_how_the_last_life_ended() {
 }
 
 #[test]
+fn a_log_that_took_nothing_is_shown_as_empty_once_its_job_has_run() {
+    let metrics = Metrics::new();
+    let [new, ran, writes] = ["new", "ran", "writes"].map(|name| job(JobKind::Continuous, name));
+    metrics.run_swept(&ran, 0, Duration::ZERO);
+    let News::RunBegan(run) = began(&writes) else { unreachable!("made so") };
+    let runs = JobView { active: vec![run], ..(*view(&writes, StateWord::Running)).clone() };
+    let jobs = [view(&new, StateWord::Initializing), view(&ran, StateWord::Stopped), Arc::new(runs)];
+    let line = |name, bytes| format!(r#"webjobd_log_bytes_total{{job="{name}",kind="continuous"}} {bytes}"#);
+    let text = metrics.text(&jobs, |_| None);
+    assert_eq!(lines(&text, "webjobd_log_bytes_total"), [line("ran", 0), line("writes", 0)]);
+    metrics.log_bytes(&writes).inc_by(7);
+    let text = metrics.text(&jobs, |_| None);
+    assert_eq!(lines(&text, "webjobd_log_bytes_total"), [line("ran", 0), line("writes", 7)]);
+}
+
+#[test]
 fn a_counter_of_processor_time_never_goes_back() {
     let metrics = Metrics::new();
     let worker = job(JobKind::Continuous, "worker");

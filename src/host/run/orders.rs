@@ -115,6 +115,7 @@ mod tests {
     async fn an_order_wakes_a_task_that_waits_for_two() {
         let (teller, orders) = orders();
         let (waits, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let (asks, mut asked) = tokio::sync::mpsc::unbounded_channel();
         let task = tokio::spawn(async move {
             let swept = async {
                 assert!(orders.given(Order::Sweep).await);
@@ -124,8 +125,10 @@ mod tests {
                 orders.cut().await;
                 waits.send("cut").expect("it is heard");
             };
-            tokio::join!(swept, cut);
+            let both_wait = async { asks.send(()).expect("it is heard") };
+            tokio::join!(swept, cut, both_wait);
         });
+        asked.recv().await.expect("both wait");
         teller.give(Order::Cut);
         assert_eq!(told.recv().await, Some("cut"));
         teller.give(Order::Sweep);

@@ -183,12 +183,10 @@ impl Task {
         ))
     }
 
-    /// Returns the job's data folder. The log of a continuous job lies right there, and they hold its path once.
+    /// Returns the job's data folder. Where its log lies right there, as a continuous job's, they hold the path once.
     fn data_path(&self) -> Arc<Path> {
-        match self.job.id.kind {
-            JobKind::Continuous => Arc::clone(self.log.dir()),
-            JobKind::Triggered => self.machine.layout.job(&self.job.id).into(),
-        }
+        let path = self.machine.layout.job(&self.job.id);
+        if **self.log.dir() == *path { Arc::clone(self.log.dir()) } else { path.into() }
     }
 
     /// Tells, once the run has been on its way for a moment, that it lasts. The runtime's timer is good enough for that, and small:

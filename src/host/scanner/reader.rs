@@ -78,8 +78,11 @@ impl Reader {
             self.cache.retain(|id| folders.jobs.contains_key(id));
             let jobs =
                 scan::scan_all(&folders.jobs, &mut self.cache, time, |id, scan| (id.clone(), conclude(&around, scan)));
-            // What is kept lies among what was only needed to work it out, some of it in the heap of a thread that is gone: made anew it
-            // lies together, and whole pages of the rest can be given back.
+            if known.is_read {
+                return Read::Everything { folders, jobs };
+            }
+            // At first what is kept lies among what was only needed to work it out, some of it in the heap of a thread that is gone: made
+            // anew it lies together, and whole pages of the rest can be given back.
             let jobs = jobs.into_iter().map(|(id, outcome)| (id, outcome.anew())).collect();
             return Read::Everything { folders, jobs };
         }

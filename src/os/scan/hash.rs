@@ -53,6 +53,11 @@ pub(super) struct Hashed {
 }
 
 impl HashCache {
+    /// Tells whether nothing was seen yet.
+    pub fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
     /// Forgets a job, so that its next scan is complete even when nothing differs.
     pub fn forget(&mut self, id: &JobId) {
         self.jobs.remove(id);

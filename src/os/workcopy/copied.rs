@@ -135,3 +135,59 @@ fn looks(stamps: impl Iterator<Item = Option<Stamp>>) -> u64 {
     stamps.for_each(|stamp| stamp.hash(&mut hasher));
     hasher.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::model::id::{JobKind, JobName};
+
+    /// A copy of these files, each with its path as text.
+    fn copied(temp: &Path, files: &[&str]) -> Copied {
+        let (trash, closed) = Default::default();
+        let common = Arc::new(Common { temp: temp.to_owned(), trash, closed });
+        let job = JobId { kind: JobKind::Triggered, name: JobName::parse("j").expect("a name") };
+        let path = common.folder(&job).join(Copied::name(ContentHash([7; 16]), 3));
+        let stamp = |file: &&str| {
+            let file = path.join(file);
+            fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+            fs::write(&file, "as copied").expect("written");
+            Stamp::of(&file).expect("it is there")
+        };
+        let stamps: Vec<_> = files.iter().map(|file| ((*file).to_owned(), stamp(file))).collect();
+        let copied = Copied::new(&common, &job, ContentHash([7; 16]), 3, &stamps);
+        assert_eq!(copied.path(), path);
+        copied
+    }
+
+    #[test]
+    fn a_change_of_any_file_shows() {
+        let files = ["a b", "in/a", "z\u{e9}"];
+        for changed in files {
+            let temp = tempfile::tempdir().expect("a folder");
+            let copied = copied(temp.path(), &files);
+            assert_eq!(copied.files().collect::<Vec<_>>(), files);
+            assert!(copied.is_intact());
+            fs::write(copied.path().join(changed), "changed since").expect("written");
+            assert!(!copied.is_intact(), "{changed}");
+            fs::remove_file(copied.path().join(changed)).expect("removed");
+            assert!(!copied.is_intact(), "{changed} is gone");
+        }
+    }
+
+    #[test]
+    fn a_few_files_are_known_by_name_when_it_goes() {
+        for (files, known) in [(&["1", "2", "3", "4"][..], 4), (&["1", "2", "3", "4", "5"], 0), (&[], 0)] {
+            let temp = tempfile::tempdir().expect("a folder");
+            let copied = copied(temp.path(), files);
+            let (path, common) = (copied.path(), Arc::clone(&copied.common));
+            drop(copied);
+            let unneeded = lock(&common.trash).pop().expect("it was given up");
+            assert_eq!(
+                (unneeded.path, unneeded.known),
+                (path, files[..known].iter().map(ToString::to_string).collect())
+            );
+        }
+    }
+}
