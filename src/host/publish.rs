@@ -59,7 +59,9 @@ pub fn continuous(found: &Found, runs: bool, copies: &[CopyView], now: Wall) -> 
         Some(status) if runs => status.clone(),
         // Its actor has not begun yet.
         None if runs => Status { state: StateWord::Initializing, reason: None, since: now, until: None },
-        Some(_) | None => Status { state: StateWord::Problem, reason: Some(worst(found)), since: now, until: None },
+        Some(_) | None => {
+            Status { state: StateWord::Problem, reason: Some(worst(found).into()), since: now, until: None }
+        }
     }
 }
 

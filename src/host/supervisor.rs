@@ -361,10 +361,9 @@ impl Supervisor {
 
     fn publish(&mut self) {
         let now = self.machine.now();
-        let copies: Vec<_> = self.copies.iter().map(|copy| copy.view(now)).collect();
+        let copies: Box<[_]> = self.copies.iter().map(|copy| copy.view(now)).collect();
         let bodies = self.copies.iter().filter_map(|copy| copy.body.as_ref());
-        let mut active = Vec::with_capacity(bodies.clone().count());
-        active.extend(bodies.map(|body| Arc::clone(&body.record)));
+        let active: Box<[_]> = bodies.map(|body| Arc::clone(&body.record)).collect();
         let status = publish::continuous(&self.found, self.job.is_some(), &copies, now.wall);
         self.word.set(status.state, now.mono);
         let view = JobView {
@@ -376,7 +375,7 @@ impl Supervisor {
             active,
             next: None,
             restarts: self.restarts,
-            stopped_by: self.wishes.stopped.as_ref().map(|stopped| stopped.by.clone()),
+            stopped_by: self.wishes.stopped.as_ref().map(|stopped| stopped.by.as_str().into()),
             paused: None,
         };
         self.machine.view.publish(view, now.wall);

@@ -39,9 +39,9 @@ pub struct JobView {
     /// The whole job's state.
     pub status: Status,
     /// A continuous job's copies on this host; one, unless its settings ask for more. Empty for a triggered job.
-    pub copies: Vec<CopyView>,
+    pub copies: Box<[CopyView]>,
     /// Runs on their way, oldest first, those that wait included.
-    pub active: Vec<Arc<RunRecord>>,
+    pub active: Box<[Arc<RunRecord>]>,
     /// The newest run, whatever its phase.
     pub latest: Option<Arc<RunRecord>>,
     /// When it is due next.
@@ -49,7 +49,7 @@ pub struct JobView {
     /// Restarts since the host started.
     pub restarts: u64,
     /// Whether a person stopped it; it then stays stopped over restarts of the host.
-    pub stopped_by: Option<String>,
+    pub stopped_by: Option<Box<str>>,
     /// Whether its schedules are paused.
     pub paused: Option<Box<Paused>>,
 }

@@ -71,7 +71,7 @@ pub struct Status {
     pub state: StateWord,
     /// Why, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub reason: Option<Box<str>>,
     /// Since when.
     #[schema(value_type = String, format = DateTime)]
     pub since: Wall,

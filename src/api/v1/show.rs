@@ -121,7 +121,7 @@ mod tests {
         let mut view = sample::view(JobKind::Triggered, "QueueUpdates", StateWord::Running, "{}");
         let mut record = sample::run(RunPhase::Running, None);
         (record.duration_ms, record.exit) = (None, None);
-        view.active = vec![record.into()];
+        view.active = [record.into()].into();
         let text = serde_json::to_string(&job(&view, now)).expect("JSON");
         assert_eq!(
             text,

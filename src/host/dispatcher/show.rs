@@ -21,12 +21,12 @@ impl Dispatcher {
             found: Arc::clone(&self.found),
             job: self.job.clone(),
             status: self.status(),
-            copies: Vec::new(),
+            copies: Box::default(),
             latest: active.last().cloned().or_else(|| self.latest.clone()),
-            active,
+            active: active.into(),
             next: self.agenda.next(),
             restarts: 0,
-            stopped_by: self.wishes.stopped.as_ref().map(|stopped| stopped.by.clone()),
+            stopped_by: self.wishes.stopped.as_ref().map(|stopped| stopped.by.as_str().into()),
             paused: self.paused().map(Box::new),
         };
         self.machine.view.publish(view, self.machine.now().wall);
@@ -41,7 +41,7 @@ impl Dispatcher {
         let until = self.dispatch.next_retry().map(|retry| publish::wall_of(retry, self.machine.now()));
         let is_idle = self.dispatch.is_idle() && self.barred().is_none();
         let until = until.or_else(|| self.paused().filter(|_| is_idle)?.until);
-        Status { state, reason, since, until }
+        Status { state, reason: reason.map(Into::into), since, until }
     }
 
     fn state(&self) -> (StateWord, Option<String>) {

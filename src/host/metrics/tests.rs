@@ -53,8 +53,8 @@ fn view(id: &JobId, state: StateWord) -> Arc<JobView> {
         found: Arc::new(found),
         job: None,
         status: Status { state, reason: None, since: wall(0), until: None },
-        copies: Vec::new(),
-        active: Vec::new(),
+        copies: Box::default(),
+        active: Box::default(),
         latest: None,
         next: Some(wall(2_000)),
         restarts: 0,
@@ -138,7 +138,7 @@ fn a_log_that_took_nothing_is_shown_as_empty_once_its_job_has_run() {
     let [new, ran, writes] = ["new", "ran", "writes"].map(|name| job(JobKind::Continuous, name));
     metrics.run_swept(&ran, 0, Duration::ZERO);
     let News::RunBegan(run) = began(&writes) else { unreachable!("made so") };
-    let runs = JobView { active: vec![run], ..(*view(&writes, StateWord::Running)).clone() };
+    let runs = JobView { active: [run].into(), ..(*view(&writes, StateWord::Running)).clone() };
     let jobs = [view(&new, StateWord::Initializing), view(&ran, StateWord::Stopped), Arc::new(runs)];
     let line = |name, bytes| format!(r#"webjobd_log_bytes_total{{job="{name}",kind="continuous"}} {bytes}"#);
     let text = metrics.text(&jobs, |_| None);

@@ -87,7 +87,7 @@ impl Copy {
         let until = self.state.next_deadline().filter(|_| shows_deadline(&self.state));
         let status = Status {
             state: self.word,
-            reason: reason(&self.state),
+            reason: reason(&self.state).map(Into::into),
             since: self.since,
             until: until.map(|until| publish::wall_of(until, now)),
         };

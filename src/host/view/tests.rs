@@ -28,8 +28,8 @@ fn published(id: &JobId, status: Status) -> JobView {
         found: found(id),
         job: None,
         status,
-        copies: Vec::new(),
-        active: Vec::new(),
+        copies: Box::default(),
+        active: Box::default(),
         latest: None,
         next: None,
         restarts: 0,
@@ -71,16 +71,16 @@ fn what_is_new_is_told_and_what_is_as_before_wakes_nobody() {
     let first = published(&id, status.clone());
     let pause = Pause { by: "ada".to_owned(), at: Wall::UNIX_EPOCH, until: None, reason: None };
     let copy = CopyView { copy: 0, status, pid: None, run: None, port: None };
-    let reason = Some("a retry is due".to_owned());
+    let reason = Some("a retry is due".into());
     let changes: [&dyn Fn(&mut JobView); 9] = [
         &|view| view.found = found(&id),
         &|view| view.status.reason.clone_from(&reason),
-        &|view| view.copies = vec![copy.clone()],
-        &|view| view.active = vec![run(&id)],
+        &|view| view.copies = [copy.clone()].into(),
+        &|view| view.active = [run(&id)].into(),
         &|view| view.latest = Some(run(&id)),
         &|view| view.next = Some(Wall::UNIX_EPOCH),
         &|view| view.restarts = 1,
-        &|view| view.stopped_by = Some("ada".to_owned()),
+        &|view| view.stopped_by = Some("ada".into()),
         &|view| view.paused = Some(Box::new(Paused { pause: pause.clone(), all: false, until: None })),
     ];
     for (n, change) in changes.into_iter().enumerate() {
