@@ -201,7 +201,7 @@ mod tests {
         let slow = HookId::at(now, None);
         let fast = HookId::at(now, Some(slow));
         let ids = ["a", "b", "c"].map(|id| DeliveryId(id.to_owned()));
-        let due = |n| Mono(seconds(n));
+        let due = |n| Mono::at(seconds(n));
         let waiting = [(&ids[0], slow, due(1)), (&ids[1], fast, due(3)), (&ids[2], fast, due(2))];
         let pick = |busy: &[(HookId, usize)]| next(waiting.into_iter(), &busy.iter().copied().collect());
         assert_eq!(pick(&[]), Some((due(1), &ids[0])));

@@ -330,6 +330,6 @@ mod tests {
     }
 
     fn ms(at: u64) -> Mono {
-        Mono(Duration::from_millis(at))
+        Mono::at(Duration::from_millis(at))
     }
 }

@@ -89,7 +89,7 @@ impl Clock {
     }
 
     fn with(start: Duration, alarms: Option<Arc<Alarms>>) -> Self {
-        let last = Now { mono: Mono(since_boot().saturating_sub(start)), wall: wall_now() };
+        let last = Now { mono: Mono::at(since_boot().saturating_sub(start)), wall: wall_now() };
         Self(Arc::new(Parts { start, alarms, compared: Mutex::new(Compared { last, steps: 0 }) }))
     }
 
@@ -100,7 +100,7 @@ impl Clock {
 
     /// Reads both clocks.
     pub fn now(&self) -> Now {
-        Now { mono: Mono(since_boot().saturating_sub(self.0.start)), wall: to_ticks(wall_now()) }
+        Now { mono: Mono::at(since_boot().saturating_sub(self.0.start)), wall: to_ticks(wall_now()) }
     }
 
     /// Sleeps until the monotonic clock shows `deadline`.

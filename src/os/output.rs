@@ -92,7 +92,7 @@ impl Activity {
 
     /// Returns when output was last seen.
     pub fn last(&self) -> Mono {
-        Mono(Duration::from_nanos(self.last_ns.load(Ordering::Relaxed)))
+        Mono::at(Duration::from_nanos(self.last_ns.load(Ordering::Relaxed)))
     }
 
     /// Returns how many bytes the run has printed on both streams.
@@ -101,7 +101,7 @@ impl Activity {
     }
 
     fn note(&self, now: Mono, bytes: usize) {
-        self.last_ns.store(u64::try_from(now.0.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.last_ns.store(u64::try_from(now.since_start().as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 }

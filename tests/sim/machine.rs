@@ -117,7 +117,7 @@ impl Machine {
     pub fn new(random: Random, wall: Wall, tells: bool) -> Self {
         Self {
             random,
-            mono: Mono(Duration::from_secs(1000)),
+            mono: Mono::at(Duration::from_secs(1000)),
             ahead: wall.duration_since(Wall::UNIX_EPOCH),
             queue: BTreeMap::new(),
             placed: 0,
@@ -145,7 +145,7 @@ impl Machine {
     }
 
     fn wall_at(&self, mono: Mono) -> Wall {
-        let since = jiff::SignedDuration::try_from(mono.0).expect("a short time");
+        let since = jiff::SignedDuration::try_from(mono.since_start()).expect("a short time");
         Wall::UNIX_EPOCH + self.ahead + since
     }
 
@@ -221,5 +221,5 @@ impl Machine {
 }
 
 fn line((now, text): &(Now, String)) -> String {
-    format!("{:>12.3} {} {text}\n", now.mono.0.as_secs_f64(), now.wall.strftime("%m-%d %H:%M:%S"))
+    format!("{:>12.3} {} {text}\n", now.mono.since_start().as_secs_f64(), now.wall.strftime("%m-%d %H:%M:%S"))
 }

@@ -6,7 +6,7 @@ use super::*;
 use crate::model::exit::{Exit, StopSignal};
 
 fn at(seconds: f64) -> Now {
-    Now { mono: Mono(Duration::from_secs_f64(seconds)), wall: "2026-01-01T00:00:00Z".parse().expect("a time") }
+    Now { mono: Mono::at(Duration::from_secs_f64(seconds)), wall: "2026-01-01T00:00:00Z".parse().expect("a time") }
 }
 
 fn policy(overlap: Overlap) -> Policy {
@@ -66,7 +66,8 @@ impl World {
     }
 
     fn until(&mut self, second: f64) {
-        while let Some(due) = self.dispatch.next_deadline().map(|due| due.0.as_secs_f64()).filter(|due| *due <= second)
+        while let Some(due) =
+            self.dispatch.next_deadline().map(|due| due.since_start().as_secs_f64()).filter(|due| *due <= second)
         {
             self.second = due;
             self.send(Event::Tick);

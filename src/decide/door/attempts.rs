@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     fn at(seconds: f64) -> Mono {
-        Mono(Duration::from_secs_f64(seconds))
+        Mono::at(Duration::from_secs_f64(seconds))
     }
 
     fn address(last: u8) -> Who {

@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn strangers_cause_so_many_lines_and_the_rest_is_counted() {
         let mut quota = Quota::default();
-        let at = |seconds| Mono(Duration::from_secs(seconds));
+        let at = |seconds| Mono::at(Duration::from_secs(seconds));
         let written = (0..1000).filter(|_| quota.take(at(10)).is_some()).count();
         assert_eq!(written, 60);
         assert_eq!(quota.take(at(59)), None);

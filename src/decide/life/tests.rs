@@ -4,7 +4,7 @@ use super::*;
 use crate::model::time::Now;
 
 fn at(seconds: f64) -> Now {
-    Now { mono: Mono(Duration::from_secs_f64(seconds)), wall: "2026-01-01T00:00:00Z".parse().expect("a time") }
+    Now { mono: Mono::at(Duration::from_secs_f64(seconds)), wall: "2026-01-01T00:00:00Z".parse().expect("a time") }
 }
 
 fn policy() -> LifePolicy {
@@ -31,10 +31,10 @@ fn transcript(events: &[(f64, LifeEvent)]) -> String {
     let (mut life, actions) = Life::begin();
     let mut lines = vec![format!("0.0 begin -> {actions:?}")];
     for (second, event) in events {
-        while let Some(due) = life.next_deadline().filter(|due| due.0.as_secs_f64() < *second) {
-            let (next, actions) = life.step(LifeEvent::Tick, at(due.0.as_secs_f64()), &policy);
+        while let Some(due) = life.next_deadline().filter(|due| due.since_start().as_secs_f64() < *second) {
+            let (next, actions) = life.step(LifeEvent::Tick, at(due.since_start().as_secs_f64()), &policy);
             life = next;
-            lines.push(format!("{:.1} tick -> {} {actions:?}", due.0.as_secs_f64(), word(&life)));
+            lines.push(format!("{:.1} tick -> {} {actions:?}", due.since_start().as_secs_f64(), word(&life)));
         }
         let (next, actions) = life.step(event.clone(), at(*second), &policy);
         life = next;
@@ -138,7 +138,7 @@ fn output_that_somebody_holds_open_is_cut_after_the_drain_time() {
 #[test]
 fn a_quiet_run_without_work_is_stopped_after_its_idle_timeout() {
     let measured = |last: f64, cpu: f64| LifeEvent::Measured {
-        last_output: Some(Mono(Duration::from_secs_f64(last))),
+        last_output: Some(Mono::at(Duration::from_secs_f64(last))),
         cpu: Some(Duration::from_secs_f64(cpu)),
     };
     insta::assert_snapshot!(play(&[
@@ -164,7 +164,7 @@ fn a_quiet_run_without_work_is_stopped_after_its_idle_timeout() {
 #[test]
 fn a_run_that_used_little_at_its_first_look_is_looked_at_again_soon() {
     let measured = |cpu: f64| LifeEvent::Measured {
-        last_output: Some(Mono(Duration::ZERO)),
+        last_output: Some(Mono::at(Duration::ZERO)),
         cpu: Some(Duration::from_secs_f64(cpu)),
     };
     let ends = |looks: &[(f64, f64)]| {
@@ -206,10 +206,10 @@ fn a_kill_before_the_process_is_there_leaves_it_no_grace() {
 }
 
 fn states() -> Vec<Life> {
-    let process = Process { pid: 7, since: Mono(Duration::ZERO), output_closed: false };
+    let process = Process { pid: 7, since: Mono::at(Duration::ZERO), output_closed: false };
     let closed = Process { output_closed: true, ..process };
     let end = End { outcome: Outcome::Failed, exit: None, reason: "x".to_owned(), stop: None, lived: Duration::ZERO };
-    let until = Mono(Duration::from_secs(10));
+    let until = Mono::at(Duration::from_secs(10));
     let mut states = vec![
         Life::Preparing,
         Life::Spawning { stop: None, at_once: false },

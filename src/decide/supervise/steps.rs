@@ -72,8 +72,8 @@ fn idle(why: IdleWhy, event: Event) -> Step {
 }
 
 fn next_claim(now: Mono) -> Mono {
-    let n_passed = u32::try_from(now.0.as_secs() / CLAIM_AGAIN.as_secs()).unwrap_or(u32::MAX);
-    Mono(CLAIM_AGAIN.saturating_mul(n_passed.saturating_add(1)))
+    let n_passed = u32::try_from(now.since_start().as_secs() / CLAIM_AGAIN.as_secs()).unwrap_or(u32::MAX);
+    Mono::at(CLAIM_AGAIN.saturating_mul(n_passed.saturating_add(1)))
 }
 
 fn claiming(trigger: Trigger, in_a_row: u32, event: Event, now: Now) -> Step {

@@ -12,7 +12,7 @@ use crate::{
 };
 
 fn at(seconds: f64) -> Now {
-    Now { mono: Mono(Duration::from_secs_f64(seconds)), wall: "2026-01-01T00:00:00Z".parse().expect("a time") }
+    Now { mono: Mono::at(Duration::from_secs_f64(seconds)), wall: "2026-01-01T00:00:00Z".parse().expect("a time") }
 }
 
 fn policy() -> Policy {
@@ -53,7 +53,9 @@ impl World {
 
     /// Lets time pass up to `second`, with a tick at every deadline.
     fn until(&mut self, second: f64) -> &mut Self {
-        while let Some(due) = self.state.next_deadline().map(|due| due.0.as_secs_f64()).filter(|due| *due <= second) {
+        while let Some(due) =
+            self.state.next_deadline().map(|due| due.since_start().as_secs_f64()).filter(|due| *due <= second)
+        {
             self.second = due;
             self.send("tick", Event::Tick);
         }
@@ -259,13 +261,13 @@ fn all_who_stand_by_try_again_at_the_same_moments() {
     let claiming = State::Claiming { trigger: Trigger::Startup, in_a_row: 0 };
     for (second, again) in [(0.0, 5), (0.1, 5), (4.9, 5), (5.0, 10), (7.3, 10)] {
         let (state, _) = claiming.clone().step(Event::Refused, at(second), &policy());
-        assert_eq!(state.next_deadline(), Some(Mono(Duration::from_secs(again))), "{second}");
+        assert_eq!(state.next_deadline(), Some(Mono::at(Duration::from_secs(again))), "{second}");
     }
 }
 
 fn states() -> Vec<State> {
-    let until = Mono(Duration::from_secs(10));
-    let process = Process { pid: 7, since: Mono(Duration::ZERO), output_closed: false };
+    let until = Mono::at(Duration::from_secs(10));
+    let process = Process { pid: 7, since: Mono::at(Duration::ZERO), output_closed: false };
     let up = |life: Life, then: Then| State::Up { life, then, in_a_row: 2 };
     let end = End { outcome: Outcome::Failed, exit: None, reason: "x".to_owned(), stop: None, lived: Duration::ZERO };
     let running = || Life::Running { process, timeout_at: None, idle: None };

@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     fn at(seconds: u64) -> Mono {
-        Mono(Duration::from_secs(seconds))
+        Mono::at(Duration::from_secs(seconds))
     }
 
     #[test]

@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn a_word_that_lasts_is_written_once_and_those_on_the_way_are_not() {
-        let at = |ms| Mono(Duration::from_millis(ms));
+        let at = |ms| Mono::at(Duration::from_millis(ms));
         let mut word = Word::default();
         assert_eq!((word.due(), word.take()), (None, None));
         word.set(StateWord::Starting, at(0));

@@ -121,7 +121,7 @@ mod tests {
 
     /// Steps through looks as (microsecond, bytes) and returns what came next after each.
     fn transcript(pace: &mut Pace, looks: &[(u64, usize)]) -> Vec<Next> {
-        let now = |us| Mono(Duration::from_micros(us));
+        let now = |us| Mono::at(Duration::from_micros(us));
         looks.iter().map(|(us, bytes)| pace.step(*bytes, now(*us))).collect()
     }
 

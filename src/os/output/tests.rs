@@ -10,7 +10,7 @@ use crate::model::log::{LINE_BYTES_MAX, LogLine, SPLIT_MARK};
 const DEADLINE: Duration = Duration::from_secs(30);
 
 fn clock() -> Now {
-    Now { mono: Mono(Duration::from_secs(7)), wall: "2026-01-02T03:04:05Z".parse().expect("a time") }
+    Now { mono: Mono::at(Duration::from_secs(7)), wall: "2026-01-02T03:04:05Z".parse().expect("a time") }
 }
 
 fn pipes() -> (Pipes, io::PipeWriter, io::PipeWriter) {
