@@ -17,8 +17,8 @@ use crate::{
     },
 };
 
-/// Requests that wait for an actor; those beyond are refused. Of updates one waits for each change that was read.
-const ASKS_MAX: usize = 1024;
+/// Messages that wait for an actor before nobody may ask more of it. What its folder says, and stops, it is told all the same.
+pub const WAITING_MAX: usize = 1024;
 
 /// Where an actor's messages go. Its channel makes room when a message comes: most actors never get one. Telling never waits, so
 /// that a job that is busy holds up no other.
@@ -52,17 +52,17 @@ impl Inbox {
         self.0.is_closed()
     }
 
-    /// Tells the actor. A request is answered at once when too many wait already.
+    /// Tells whether so much waits that nobody may ask more of the actor. One that has ended waits for nothing.
+    pub fn is_full(&self) -> bool {
+        self.0.len() >= WAITING_MAX && !self.is_closed()
+    }
+
+    /// Tells the actor.
     ///
     /// # Errors
     /// When it has ended: then the message comes back.
     pub fn send(&self, message: impl Into<Box<JobMessage>>) -> Result<(), Box<JobMessage>> {
-        let message = message.into();
-        if message.is_request() && self.0.len() >= ASKS_MAX && !self.is_closed() {
-            message.answer(|| CommandError::Busy(ASKS_MAX));
-            return Ok(());
-        }
-        self.0.unbounded_send(message).map_err(mpsc::TrySendError::into_inner)
+        self.0.unbounded_send(message.into()).map_err(mpsc::TrySendError::into_inner)
     }
 }
 
@@ -151,14 +151,6 @@ impl JobMessage {
         self.answer(|| CommandError::Invalid(format!("job `{job}` is {}: {what}", job.kind)));
     }
 
-    /// Tells whether a person or a program asks for something.
-    fn is_request(&self) -> bool {
-        match self {
-            Self::Run(_) | Self::Start { .. } | Self::Restart { .. } | Self::Cancel { .. } => true,
-            Self::Update(..) | Self::End(_) => false,
-        }
-    }
-
     fn answer(self, error: impl FnOnce() -> CommandError) {
         match self {
             // Whoever no longer waits for an answer gets none.
@@ -177,26 +169,23 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn requests_beyond_the_bound_are_refused_and_whatever_else_goes_on() {
+    async fn an_inbox_is_full_until_a_message_is_taken_or_nobody_takes_them() {
         let (inbox, mut messages) = Inbox::open();
-        let ask = || {
-            let (reply, answer) = tokio::sync::oneshot::channel();
-            inbox.send(JobMessage::Restart { who: "somebody".to_owned(), reply }).expect("it lives");
-            answer
-        };
-        let mut waiting: Vec<_> = (0..ASKS_MAX).map(|_| ask()).collect();
-        assert!(matches!(ask().await, Ok(Err(CommandError::Busy(ASKS_MAX)))));
-        inbox.send(JobMessage::End(Ending::Removed)).expect("it lives");
-        assert!(waiting.iter_mut().all(|answer| answer.try_recv().is_err()), "nobody has answered these");
+        let send = || inbox.send(JobMessage::End(Ending::Removed));
+        for _ in 0..WAITING_MAX {
+            assert!(!inbox.is_full());
+            send().expect("it lives");
+        }
+        assert!(inbox.is_full());
+        send().expect("it is told all the same");
         for _ in 0..2 {
-            messages.recv().await.expect("one that waits").refuse();
+            assert!(inbox.is_full());
+            messages.recv().await.expect("one that waits");
         }
-        let mut again = ask();
-        assert!(again.try_recv().is_err(), "there is room again");
-        let mut last = None;
-        while let Ok(message) = messages.try_recv() {
-            last = Some(message);
-        }
-        assert!(matches!(last.as_deref(), Some(JobMessage::Restart { .. })), "{last:?}");
+        assert!(!inbox.is_full());
+        send().expect("it lives");
+        messages.close();
+        assert!(!inbox.is_full(), "whoever asks finds that it has ended");
+        assert!(send().is_err());
     }
 }

@@ -343,6 +343,10 @@ impl Reconciler {
     }
 
     async fn command(&mut self, command: Command) {
+        if let Some(job) = command.asks().filter(|job| self.actors.is_full(job)).cloned() {
+            // Before anything of it is done, and not in the way of other jobs.
+            return command.refuse(|| CommandError::Busy(job));
+        }
         match command {
             Command::Run { job, arguments, who, reply } => {
                 let ask = |reply| JobMessage::Run(Box::new(Ask { arguments, who, reply }));
@@ -376,15 +380,6 @@ impl Reconciler {
                 let _ = reply.send(Err(CommandError::Stopping));
             }
         });
-    }
-
-    async fn pass<T>(&mut self, job: &JobId, reply: Reply<T>, message: impl FnOnce(Reply<T>) -> JobMessage) {
-        if !self.actors.contains(job) {
-            return drop(reply.send(Err(CommandError::NoJob(job.clone()))));
-        }
-        if let Err(message) = self.actors.send(job, message(reply)).await {
-            message.refuse();
-        }
     }
 }
 

@@ -108,6 +108,10 @@ mod tests {
     #[test]
     fn the_machines_own_is_as_jiff_finds_it() {
         let found = TimeZone::try_system().unwrap_or(TimeZone::UTC);
-        assert_eq!(zone().iana_name(), found.iana_name());
+        let zone = zone();
+        assert_eq!(zone.iana_name(), found.iana_name());
+        for moment in ["2026-01-01T00:00:00Z", "2026-07-01T00:00:00Z"].map(|text| text.parse().expect("a moment")) {
+            assert_eq!(zone.to_offset(moment), found.to_offset(moment), "{moment}");
+        }
     }
 }

@@ -123,7 +123,7 @@ pub const KINDS: &[Kind] = &[
         "As many of this kind as the host takes are on their way",
         "Close a stream that nobody reads, or ask again when the header `Retry-After` says.",
     ),
-    kind("job_busy", 503, "Too many requests wait for the job already", "Ask again when they are answered."),
+    kind("job_busy", 503, "Too much waits for the job already", "Ask again later; if that goes on, the job hangs."),
     kind("host_stopping", 503, "The host is on its way down", "Ask again when it runs again."),
 ];
 

@@ -215,7 +215,9 @@ async fn give_back(host: HostHandle) {
     };
     // A thread of its own, which is waited for by nobody: what comes after it would be mapped again at once, half a megabyte of the
     // runtime. Without one nothing is lost but memory.
-    let _ = thread::Builder::new().name("give-back".to_owned()).spawn(give_back);
+    if thread::Builder::new().name("give-back".to_owned()).spawn(give_back).is_err() {
+        memory::is_over(memory::Last::Begun);
+    }
 }
 
 /// Waits for so long; for ever without a time.

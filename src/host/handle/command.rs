@@ -38,9 +38,9 @@ pub enum CommandError {
     /// The machine did not do it.
     #[error("{0}")]
     Failed(String),
-    /// The job is busy, and so many requests wait for it already.
-    #[error("the job is busy, and {0} requests wait for it already; ask again when they are answered")]
-    Busy(usize),
+    /// The job is busy, and a thousand messages wait for it already.
+    #[error("job `{0}` is busy, and too much waits for it already; ask again later")]
+    Busy(JobId),
     /// The host is on its way down.
     #[error("the host is stopping")]
     Stopping,
@@ -174,6 +174,22 @@ impl CommandError {
 }
 
 impl Command {
+    /// Returns the job of which something is asked that it may refuse; a stop it may not.
+    pub fn asks(&self) -> Option<&JobId> {
+        match self {
+            Self::Run { job, .. } | Self::Start { job, .. } | Self::Restart { job, .. } | Self::Cancel { job, .. } => {
+                Some(job)
+            }
+            Self::Wish { job, .. } => job.as_ref(),
+            Self::Stop { .. }
+            | Self::LetGo { .. }
+            | Self::Forget { .. }
+            | Self::Ping { .. }
+            | Self::Heed { .. }
+            | Self::Refresh { .. } => None,
+        }
+    }
+
     /// Answers with an error.
     pub fn refuse(self, error: impl FnOnce() -> CommandError) {
         // Whoever no longer waits for an answer gets none.

@@ -133,6 +133,11 @@ impl Actors {
         std::mem::take(&mut self.all).into_values().filter_map(living).collect()
     }
 
+    /// Tells whether so much waits for a job's actor that it is asked for nothing more.
+    pub(super) fn is_full(&self, id: &JobId) -> bool {
+        self.all.get(id).and_then(|actor| actor.state.inbox()).is_some_and(Inbox::is_full)
+    }
+
     /// Returns where the actors that live are told.
     pub(super) fn inboxes(&self) -> impl Iterator<Item = &Inbox> {
         self.all.values().filter_map(|actor| actor.state.inbox())

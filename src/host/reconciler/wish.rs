@@ -21,6 +21,16 @@ use crate::{
 };
 
 impl Reconciler {
+    /// Tells a job's actor what somebody asks of it.
+    pub(super) async fn pass<T>(&mut self, job: &JobId, reply: Reply<T>, message: impl FnOnce(Reply<T>) -> JobMessage) {
+        if !self.actors.contains(job) {
+            return drop(reply.send(Err(CommandError::NoJob(job.clone()))));
+        }
+        if let Err(message) = self.actors.send(job, message(reply)).await {
+            message.refuse();
+        }
+    }
+
     pub(super) async fn start(&mut self, job: JobId, who: String, reply: Reply<()>) {
         let Some(found) = self.observed.get(&job).cloned() else {
             return drop(reply.send(Err(CommandError::NoJob(job))));

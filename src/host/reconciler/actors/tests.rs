@@ -7,7 +7,10 @@ use tokio::sync::{mpsc, oneshot};
 use super::*;
 use crate::{
     decide::rehearsal::Claims,
-    host::{message::Ending, trial},
+    host::{
+        message::{Ending, WAITING_MAX},
+        trial,
+    },
     model::{
         id::JobName,
         job::ContentHash,
@@ -150,4 +153,22 @@ async fn who_ends_rehearses_no_more() {
         living.life.await.expect("no panic");
     }
     assert_eq!(claims(), Claims::default());
+}
+
+#[tokio::test]
+async fn a_job_for_which_too_much_waits_is_full_until_its_actor_comes_to_it() {
+    let mut world = World::new();
+    let turn = world.actors.turn().await.expect("a turn");
+    world.actors.wake_called(turn);
+    // It has not run yet, and does not while this test goes on: they share a thread.
+    for _ in 0..WAITING_MAX {
+        assert!(!world.actors.is_full(&world.id));
+        let message = JobMessage::Update(Box::new(update(&world.id, "0 0 0 1 1 *")), None);
+        world.actors.send(&world.id, message).await.expect("it is told");
+    }
+    assert!(world.actors.is_full(&world.id));
+    world.rests.recv().await.expect("it rests when it has heard all");
+    assert!(!world.actors.is_full(&world.id));
+    world.actors.let_rest(&world.id).await;
+    assert!(world.is_at_rest() && !world.actors.is_full(&world.id));
 }
