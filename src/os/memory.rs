@@ -123,7 +123,13 @@ mod tests {
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use std::{fs, ops::Range, ptr, sync::OnceLock};
+    use std::{
+        fs::{self, File},
+        io::{BufRead, BufReader},
+        ops::Range,
+        ptr,
+        sync::OnceLock,
+    };
 
     use rustix::mm::{Advice, madvise};
 
@@ -142,9 +148,10 @@ mod linux {
     }
 
     pub fn give_back() {
-        // Who cannot tell what is mapped gives nothing back.
-        if let Ok(mappings) = fs::read_to_string("/proc/self/smaps") {
-            clean(&mappings, &places()).into_iter().for_each(unmap);
+        // Who cannot tell what is mapped gives nothing back. Read line by line: a text of all would stay in the heap, as free room.
+        if let Ok(mappings) = File::open("/proc/self/smaps") {
+            let lines = BufReader::new(mappings).lines().map_while(Result::ok);
+            clean(lines, &places()).into_iter().for_each(unmap);
         }
     }
 
@@ -170,14 +177,15 @@ mod linux {
             unsafe { madvise(ptr::with_exposed_provenance_mut(mapping.start), mapping.len(), Advice::LinuxDontNeed) };
     }
 
-    /// Returns the mappings that hold one of `places`, are of a file, cannot be written to and never were. `mappings` is the
-    /// text of `/proc/self/smaps`.
-    pub(super) fn clean(mappings: &str, places: &[usize]) -> Vec<Range<usize>> {
+    /// Returns the mappings that hold one of `places`, are of a file, cannot be written to and never were. `lines` are those of
+    /// `/proc/self/smaps`.
+    pub(super) fn clean(lines: impl Iterator<Item = impl AsRef<str>>, places: &[usize]) -> Vec<Range<usize>> {
         let mut found = Vec::new();
         let mut candidate = None;
         // What differs from the file, such as tables that the loader has filled in, counts as anonymous or is swapped out.
         let mut is_as_in_file = false;
-        for line in mappings.lines() {
+        for line in lines {
+            let line = line.as_ref();
             if let Some(mapping) = Mapping::read(line) {
                 is_as_in_file = false;
                 let is_wanted = mapping.is_constant() && places.iter().any(|place| mapping.addresses.contains(place));
@@ -257,11 +265,11 @@ Anonymous:             0 kB
 
         #[test]
         fn only_what_equals_its_file_goes() {
-            assert_eq!(clean(MAPPINGS, &[0x3010, 0x1000]), vec![0x1000_usize..0x3000, 0x3000..0x9000]);
-            assert_eq!(clean(MAPPINGS, &[0x8fff, 0x9000]), vec![0x3000_usize..0x9000]);
+            assert_eq!(clean(MAPPINGS.lines(), &[0x3010, 0x1000]), vec![0x1000_usize..0x3000, 0x3000..0x9000]);
+            assert_eq!(clean(MAPPINGS.lines(), &[0x8fff, 0x9000]), vec![0x3000_usize..0x9000]);
             // Filled in, swapped out, writable, of no file, or cut off: any of them may differ from the file.
             for place in [0x9000, 0xa000, 0xb000, 0xc000, 0xd000, 0xf000, 0x11000] {
-                assert!(clean(MAPPINGS, &[place, place]).is_empty(), "{place:x}");
+                assert!(clean(MAPPINGS.lines(), &[place, place]).is_empty(), "{place:x}");
             }
         }
 
@@ -269,13 +277,13 @@ Anonymous:             0 kB
         fn what_was_loaded_with_the_program_goes_too() {
             let loaded = constants(MAPPINGS);
             assert_eq!(loaded, [0x1000, 0x3000, 0x9000, 0xa000, 0xe000, 0xf000, 0xd000]);
-            assert_eq!(clean(MAPPINGS, &loaded), vec![0x1000_usize..0x3000, 0x3000..0x9000, 0xe000..0xf000]);
+            assert_eq!(clean(MAPPINGS.lines(), &loaded), vec![0x1000_usize..0x3000, 0x3000..0x9000, 0xe000..0xf000]);
         }
 
         #[test]
         fn this_program_has_code_and_constants_to_give_back() {
             let mappings = fs::read_to_string("/proc/self/smaps").expect("the mappings");
-            let found = clean(&mappings, &places());
+            let found = clean(mappings.lines(), &places());
             // What else was noted may be tables that the loader has filled in.
             for place in places().into_iter().take(2) {
                 assert!(found.iter().any(|mapping| mapping.contains(&place)), "{place:x} is in none of {found:x?}");
