@@ -343,10 +343,8 @@ impl Reconciler {
     }
 
     async fn command(&mut self, command: Command) {
-        if let Some(job) = command.asks().filter(|job| self.actors.is_full(job)).cloned() {
-            // Before anything of it is done, and not in the way of other jobs.
-            return command.refuse(|| CommandError::Busy(job));
-        }
+        // Before anything of it is done.
+        let Some(command) = self.actors.admit(command) else { return };
         match command {
             Command::Run { job, arguments, who, reply } => {
                 let ask = |reply| JobMessage::Run(Box::new(Ask { arguments, who, reply }));

@@ -80,8 +80,7 @@ fn bound(&Bounds { end, stays, piece }: &Bounds) {
 }
 
 /// Gives the pages of the code and constants back, the program's and those of libraries that were loaded with it, and those of the
-/// heap in which nothing lies. Takes a few
-/// milliseconds. Where it cannot be done, nothing happens.
+/// heap in which nothing lies. Takes a few milliseconds. Where it cannot be done, nothing happens.
 pub fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     trim();

@@ -20,7 +20,7 @@ use crate::{
     decide::at_rest,
     host::{
         dispatcher::{Dispatcher, Resting, Turn},
-        handle::Reply,
+        handle::{Command, CommandError, Reply},
         keeper::Past,
         machine::Machine,
         message::{Inbox, JobMessage, Living, Update},
@@ -133,8 +133,19 @@ impl Actors {
         std::mem::take(&mut self.all).into_values().filter_map(living).collect()
     }
 
-    /// Tells whether so much waits for a job's actor that it is asked for nothing more.
-    pub(super) fn is_full(&self, id: &JobId) -> bool {
+    /// Returns a command, unless it asks something of a job for whose actor too much waits already: then that is the answer.
+    pub(super) fn admit(&self, command: Command) -> Option<Command> {
+        let full = command.asks().filter(|job| self.is_full(job)).cloned();
+        match full {
+            Some(job) => {
+                command.refuse(|| CommandError::Busy(job));
+                None
+            }
+            None => Some(command),
+        }
+    }
+
+    fn is_full(&self, id: &JobId) -> bool {
         self.all.get(id).and_then(|actor| actor.state.inbox()).is_some_and(Inbox::is_full)
     }
 

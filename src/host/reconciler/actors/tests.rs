@@ -167,6 +167,15 @@ async fn a_job_for_which_too_much_waits_is_full_until_its_actor_comes_to_it() {
         world.actors.send(&world.id, message).await.expect("it is told");
     }
     assert!(world.actors.is_full(&world.id));
+    let (id, who) = (world.id.clone(), "ann".to_owned());
+    let (reply, answer) = oneshot::channel();
+    let refused = world.actors.admit(Command::Start { job: id.clone(), who: who.clone(), reply });
+    assert!(refused.is_none() && matches!(answer.await, Ok(Err(CommandError::Busy(job))) if job == id));
+    let (reply, _answer) = oneshot::channel();
+    assert!(world.actors.admit(Command::Stop { job: id.clone(), who: who.clone(), reply }).is_some(), "a stop goes through");
+    let other = JobId { kind: JobKind::Continuous, ..id };
+    let (reply, _answer) = oneshot::channel();
+    assert!(world.actors.admit(Command::Start { job: other, who, reply }).is_some(), "others are not in its way");
     world.rests.recv().await.expect("it rests when it has heard all");
     assert!(!world.actors.is_full(&world.id));
     world.actors.let_rest(&world.id).await;
