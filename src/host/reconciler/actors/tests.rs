@@ -172,7 +172,10 @@ async fn a_job_for_which_too_much_waits_is_full_until_its_actor_comes_to_it() {
     let refused = world.actors.admit(Command::Start { job: id.clone(), who: who.clone(), reply });
     assert!(refused.is_none() && matches!(answer.await, Ok(Err(CommandError::Busy(job))) if job == id));
     let (reply, _answer) = oneshot::channel();
-    assert!(world.actors.admit(Command::Stop { job: id.clone(), who: who.clone(), reply }).is_some(), "a stop goes through");
+    assert!(
+        world.actors.admit(Command::Stop { job: id.clone(), who: who.clone(), reply }).is_some(),
+        "a stop goes through"
+    );
     let other = JobId { kind: JobKind::Continuous, ..id };
     let (reply, _answer) = oneshot::channel();
     assert!(world.actors.admit(Command::Start { job: other, who, reply }).is_some(), "others are not in its way");
