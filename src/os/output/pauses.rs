@@ -51,3 +51,39 @@ impl Pauses {
         self.0.as_ref().and_then(|pauses| pauses[stream])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Mono {
+        Mono::at(Duration::from_millis(ms))
+    }
+
+    #[test]
+    fn a_line_is_waited_for_until_its_stream_is_quiet_or_it_is_old() {
+        let mut pauses = Pauses::default();
+        pauses.read(0, false, at(0));
+        assert!(pauses.0.is_none() && pauses.next_due().is_none(), "whole lines need none");
+        pauses.read(0, true, at(0));
+        pauses.read(1, true, at(500));
+        assert_eq!(pauses.next_due(), Some(at(1000)));
+        assert!(pauses.is_due(0, at(1000)) && !pauses.is_due(0, at(999)) && !pauses.is_due(1, at(1000)));
+        // It goes on, in pieces that come soon enough, for ten seconds.
+        for second in 1..=11 {
+            pauses.read(1, true, at(500 + second * 900));
+        }
+        assert!(pauses.is_due(1, at(10_500)) && !pauses.is_due(1, at(10_499)));
+        pauses.is_over(1);
+        assert_eq!(pauses.next_due(), Some(at(1000)));
+        // What comes after its time, and before it was looked at, begins anew.
+        pauses.read(0, true, at(3000));
+        pauses.read(0, true, at(3900));
+        for second in 1..=10 {
+            pauses.read(0, true, at(3900 + second * 900));
+        }
+        assert!(pauses.is_due(0, at(13_000)) && !pauses.is_due(0, at(12_999)));
+        pauses.read(0, false, at(12_950));
+        assert!(!pauses.is_due(0, at(20_000)) && pauses.next_due().is_none());
+    }
+}
