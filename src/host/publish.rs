@@ -1,7 +1,5 @@
 //! From what an actor knows to what everybody may see.
 
-use std::fs;
-
 use serde::Serialize;
 
 use crate::{
@@ -13,6 +11,7 @@ use crate::{
         status::{StateWord, Status},
         time::{Mono, Now, Wall},
     },
+    os::file,
 };
 
 /// Returns the moment of the wall clock that a deadline is expected at.
@@ -112,7 +111,7 @@ pub fn instance_status(machine: &Machine, job: &JobId, word: &str) {
     let path = machine.layout.instance_status(job, machine.layout.instance());
     let text = format!("{{\"Status\":\"{word}\"}}");
     // A job that never ran has no folder yet, and other hosts take what they cannot read for nothing.
-    let _ = fs::write(path, text);
+    let _ = file::write_at_once(&path, &text);
 }
 
 /// Tells whoever waits that it is done.

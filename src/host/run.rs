@@ -17,7 +17,7 @@ mod finish;
 mod orders;
 mod task;
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use futures_channel::mpsc;
 use tokio::sync::oneshot;
@@ -39,7 +39,7 @@ use crate::{
         run::{RunPhase, RunRecord},
         time::Mono,
     },
-    os::{output::Activity, process::Group, workcopy::WorkCopy},
+    os::{file, output::Activity, process::Group, workcopy::WorkCopy},
     store::{log::LogWriter, record},
 };
 
@@ -316,7 +316,7 @@ impl Body {
         self.is_stop_announced = true;
         let text = self.machine.now().wall.to_string();
         // A job that looks for the file finds its folder since its start; a failure leaves it the signal.
-        if let Err(error) = fs::write(shutdown_file(&self.machine, &self.job.id, self.record.id), text) {
+        if let Err(error) = file::write_at_once(&shutdown_file(&self.machine, &self.job.id, self.record.id), &text) {
             let text = format!("Failed to write the shutdown file: {error}");
             self.log.sys(Level::Warn, self.machine.now(), &text);
         }

@@ -97,6 +97,21 @@ pub fn create_folders(path: &Path) -> Result<(), FileError> {
     fs::create_dir_all(path).map_err(|source| FileError::Write { path: path.to_owned(), source })
 }
 
+/// Writes a file that may lie where a job has put something else, and never waits for that: a pipe that nobody reads is an error.
+///
+/// # Errors
+/// When it cannot be written, or not at once.
+pub fn write_at_once(path: &Path, text: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags(i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default());
+    }
+    options.open(path)?.write_all(text.as_bytes())
+}
+
 /// Makes a folder that is mostly missing, and those above it; tells whether it was. Of two who make one at the same time, one
 /// is told so.
 ///
@@ -296,5 +311,19 @@ mod tests {
         assert!(try_lock(&path).unwrap().is_none());
         drop(held);
         assert!(try_lock(&path).unwrap().is_some());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_that_nobody_reads_is_not_waited_for() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        write_at_once(&path, "long and old").expect("it is written");
+        write_at_once(&path, "new").expect("it is written");
+        assert_eq!(fs::read_to_string(&path).expect("it is there"), "new");
+        fs::remove_file(&path).expect("it goes");
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a pipe");
+        assert!(write_at_once(&path, "new").is_err());
     }
 }

@@ -122,6 +122,25 @@ fn a_stop_is_told_by_file_and_by_signal_and_its_grace_is_honoured() {
 }
 
 #[test]
+fn a_pipe_in_the_place_of_the_file_that_announces_a_stop_holds_nobody_up() {
+    let root = Root::new();
+    let script = "#!/bin/sh\nmkfifo \"$WEBJOBS_SHUTDOWN_FILE\" && echo ready\nexec sleep 1000\n";
+    // More than the host has threads.
+    let jobs = ["a", "b", "c", "d"];
+    jobs.iter().for_each(|job| root.job(&format!("continuous/{job}"), &[("run.sh", script)]));
+    let host = root.host();
+    for job in jobs {
+        eventually(job, || root.job_log(job).contains(": INFO] ready").then_some(()));
+        stop(&host, job);
+    }
+    for job in jobs {
+        assert!(last_end(&host, job).0.contains("stopped on request"));
+        assert!(root.job_log(job).contains("Failed to write the shutdown file"));
+    }
+    assert_eq!(processes_of(&root), Vec::<u32>::new());
+}
+
+#[test]
 fn a_child_has_the_grace_too_when_the_leader_goes_first() {
     let root = Root::new();
     // The leader goes at once; the child has something to finish, and holds no output.
