@@ -104,3 +104,19 @@ impl IntoResponse for Problem {
         response
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::id::{JobId, JobKind, JobName};
+
+    #[test]
+    fn a_job_that_is_full_is_told_apart_from_a_host_that_stops() {
+        let job = JobId { kind: JobKind::Continuous, name: JobName::parse("hung").expect("a name") };
+        for (error, kind) in [(CommandError::Busy(job), "job_busy"), (CommandError::Stopping, "host_stopping")] {
+            let detail = error.to_string();
+            let Problem(wire) = error.into();
+            assert_eq!((wire.status, &*wire.kind, &wire.detail), (503, kind, &detail));
+        }
+    }
+}
